@@ -1,1 +1,10 @@
+//! The test harness: starts the real programs (admin extension, gateway, upstream, PostgreSQL) on free loopback ports
+//! and stops them by process id, also after a panic. The scenarios in `tests/` and the `stack` binary are built on it.
 
+pub mod admin;
+pub mod binaries;
+pub mod client;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod wait;

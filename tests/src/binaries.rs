@@ -1,0 +1,64 @@
+//! Where the programs under test are. An environment variable names each; otherwise it is where `make build` puts it.
+//! A missing one is a one-line error that names the variable and the make target.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+/// The workspace's root folder.
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// The folder for everything that is built or measured.
+pub fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), |dir| workspace().join(dir))
+}
+
+/// The admin extension's binary: the newer of the release and the debug build.
+pub fn admin() -> Result<PathBuf> {
+    let builds = ["release", "debug"].map(|profile| target().join(profile).join("app-auth-admin"));
+    let newest = builds
+        .into_iter()
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .max_by_key(|(modified, _)| *modified)
+        .map(|(_, path)| path);
+    locate("the admin extension", "APP_AUTH_ADMIN_BIN", newest, "make build")
+}
+
+/// The filter, `app_auth.wasm`.
+pub fn wasm() -> Result<PathBuf> {
+    let built = workspace().join("target/gateway/app_auth.wasm");
+    locate("the filter app_auth.wasm", "APP_AUTH_WASM", Some(built), "make build")
+}
+
+/// Envoy, from the pinned PyPI package in the virtual environment under `target/`.
+pub fn envoy() -> Result<PathBuf> {
+    let libraries = workspace().join("target/venv/lib");
+    let installed = libraries
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|python| python.path().join("site-packages/envoy/_bin/envoy"))
+        .find(|path| path.is_file());
+    locate("Envoy", "APP_AUTH_ENVOY_BIN", installed, "make gateway")
+}
+
+/// A program on the PATH.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+fn locate(what: &str, variable: &str, default: Option<PathBuf>, make_target: &str) -> Result<PathBuf> {
+    let named = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    match named.or(default) {
+        Some(path) if path.is_file() => Ok(path),
+        Some(path) => {
+            bail!("{what} is missing: no file {}; run `{make_target}` or set {variable}", path.display())
+        }
+        None => bail!("{what} is missing; run `{make_target}` or set {variable}"),
+    }
+}

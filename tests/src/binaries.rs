@@ -34,7 +34,7 @@ pub fn wasm() -> Result<PathBuf> {
     locate("the filter app_auth.wasm", "APP_AUTH_WASM", Some(built), "make build")
 }
 
-/// Envoy, from the pinned PyPI package in the virtual environment under `target/`.
+/// Envoy, from the pinned Python package in the virtual environment under `target/`.
 pub fn envoy() -> Result<PathBuf> {
     let libraries = workspace().join("target/venv/lib");
     let installed = libraries

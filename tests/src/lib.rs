@@ -4,7 +4,9 @@
 pub mod admin;
 pub mod binaries;
 pub mod client;
+pub mod gateway;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod upstream;
 pub mod wait;

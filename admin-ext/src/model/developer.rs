@@ -1,0 +1,162 @@
+//! Developers: the people whose applications call the services.
+
+use std::fmt;
+
+use app_auth_core::ids::{ConsumerId, DeveloperId};
+
+use super::ambient::Timestamp;
+use super::rules::{self, Invalid};
+use super::secret::PlainSecret;
+use super::{StatusCode, Update};
+
+/// Where a developer stands. Only the applications of an approved developer get through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeveloperStatus {
+    Approved,
+    Pending,
+    Rejected,
+    Revoked,
+}
+
+impl StatusCode for DeveloperStatus {
+    fn code(self) -> u8 {
+        match self {
+            Self::Approved => 0,
+            Self::Pending => 1,
+            Self::Rejected => 2,
+            Self::Revoked => 3,
+        }
+    }
+
+    fn from_code(code: i64) -> Option<Self> {
+        match code {
+            0 => Some(Self::Approved),
+            1 => Some(Self::Pending),
+            2 => Some(Self::Rejected),
+            3 => Some(Self::Revoked),
+            _ => None,
+        }
+    }
+}
+
+/// An e-mail address in lower case, so that addresses are unique whatever their case.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Email(String);
+
+impl Email {
+    /// Longest address (RFC 5321 section 4.5.3.1.3).
+    pub const MAX: usize = 254;
+
+    /// Accepts `local@domain`: one address, no spaces, no display name.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let invalid = || Invalid::new("email", "expected a valid e-mail address");
+        rules::text("email", text, Self::MAX)?;
+        let (local, domain) = text.rsplit_once('@').ok_or_else(invalid)?;
+        let unfit =
+            |c: char| c.is_whitespace() || matches!(c, '@' | '<' | '>' | ',' | ';' | '"' | '/' | '\\');
+        if local.is_empty() || domain.is_empty() || local.contains(unfit) || domain.contains(unfit) {
+            return Err(invalid());
+        }
+        Ok(Self(text.to_lowercase()))
+    }
+
+    /// As the database holds it, where it was parsed before it went in.
+    pub(crate) const fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a path names a developer: by id or by e-mail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DeveloperRef {
+    Id(DeveloperId),
+    /// In lower case.
+    Email(String),
+}
+
+impl DeveloperRef {
+    /// A UUID is an id, anything else an e-mail.
+    pub fn parse(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Email(text.to_lowercase()), Self::Id)
+    }
+}
+
+impl From<DeveloperId> for DeveloperRef {
+    fn from(id: DeveloperId) -> Self {
+        Self::Id(id)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Developer {
+    pub id: DeveloperId,
+    pub email: Email,
+    pub status: DeveloperStatus,
+    /// The JSON text of an object with what the developer told about themselves.
+    pub meta: Option<String>,
+    pub custom_id: Option<String>,
+    /// The developer's own consumer, hidden from other lists.
+    pub consumer: ConsumerId,
+    /// Argon2id in PHC format; no API shows it.
+    pub password_hash: Option<PlainSecret>,
+    pub roles: Vec<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Developer {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        rules::meta(self.meta.as_deref())?;
+        rules::optional_text("custom_id", self.custom_id.as_deref(), rules::NAME_MAX)?;
+        rules::list("roles", &self.roles, rules::NAME_MAX)
+    }
+}
+
+/// A developer to be made.
+#[derive(Clone, Debug)]
+pub struct NewDeveloper {
+    /// Absent: a random one.
+    pub id: Option<DeveloperId>,
+    pub email: Email,
+    pub status: DeveloperStatus,
+    pub meta: Option<String>,
+    pub custom_id: Option<String>,
+    pub password: Option<PlainSecret>,
+    pub roles: Vec<String>,
+}
+
+impl NewDeveloper {
+    /// With everything else as the API has it by default: pending.
+    pub const fn new(email: Email) -> Self {
+        Self {
+            id: None,
+            email,
+            status: DeveloperStatus::Pending,
+            meta: None,
+            custom_id: None,
+            password: None,
+            roles: Vec::new(),
+        }
+    }
+}
+
+/// A change to a developer; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct DeveloperPatch {
+    pub email: Option<Email>,
+    pub status: Option<DeveloperStatus>,
+    pub meta: Update<String>,
+    pub custom_id: Update<String>,
+    pub password: Option<PlainSecret>,
+    pub roles: Option<Vec<String>>,
+}

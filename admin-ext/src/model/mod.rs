@@ -1,0 +1,83 @@
+//! The entities and their rules. This module knows no HTTP and no SQL; time and randomness are passed in.
+
+pub mod ambient;
+pub mod application;
+pub mod connection;
+pub mod credential;
+pub mod developer;
+pub mod page;
+pub mod rules;
+pub mod secret;
+pub mod service;
+
+pub use ambient::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
+pub use application::{Application, ApplicationPatch, NewApplication};
+pub use connection::{Connection, ConnectionDetail, ConnectionPatch, NewConnection};
+pub use credential::{
+    ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
+};
+pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper};
+pub use page::{Listed, Offset, PageRequest};
+pub use rules::Invalid;
+pub use secret::PlainSecret;
+pub use service::{NewService, Service, ServicePatch, ServiceRef};
+
+pub use app_auth_core::record::{ConnectionStatus, KeyAuthConfig};
+
+/// What a change does to a member that may be absent.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Update<T> {
+    #[default]
+    Keep,
+    Clear,
+    Set(T),
+}
+
+impl<T> Update<T> {
+    /// Writes the change into the member.
+    pub fn apply(self, member: &mut Option<T>) {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *member = None,
+            Self::Set(value) => *member = Some(value),
+        }
+    }
+
+    /// The value that is to be set, if one is.
+    pub const fn set(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+}
+
+/// A status that the legacy API writes as a number: 0 approved, 1 pending, 2 rejected, 3 revoked.
+pub trait StatusCode: Sized + Copy {
+    /// The number, 0 to 3.
+    fn code(self) -> u8;
+
+    /// The status a number stands for.
+    fn from_code(code: i64) -> Option<Self>;
+}
+
+impl StatusCode for ConnectionStatus {
+    fn code(self) -> u8 {
+        match self {
+            Self::Approved => 0,
+            Self::Pending => 1,
+            Self::Rejected => 2,
+            Self::Revoked => 3,
+        }
+    }
+
+    fn from_code(code: i64) -> Option<Self> {
+        match code {
+            0 => Some(Self::Approved),
+            1 => Some(Self::Pending),
+            2 => Some(Self::Rejected),
+            3 => Some(Self::Revoked),
+            _ => None,
+        }
+    }
+}

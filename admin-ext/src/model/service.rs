@@ -1,0 +1,93 @@
+//! Services: what applications connect to. A service here carries the id it has at the gateway.
+
+use app_auth_core::ids::ServiceId;
+use app_auth_core::record::KeyAuthConfig;
+
+use super::ambient::Timestamp;
+use super::rules::{self, Invalid};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Service {
+    pub id: ServiceId,
+    /// Unique.
+    pub name: String,
+    /// Whether new connections are approved at once.
+    pub auto_approve: bool,
+    pub key_auth: KeyAuthConfig,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Service {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        rules::text("name", &self.name, rules::NAME_MAX)?;
+        check_key_auth(&self.key_auth)
+    }
+}
+
+/// The rules [`KeyAuthConfig`] states for its members.
+fn check_key_auth(config: &KeyAuthConfig) -> Result<(), Invalid> {
+    if config.key_names.is_empty() {
+        return Err(Invalid::new("key_auth.key_names", "length must be at least 1"));
+    }
+    if config.key_names.len() > 10 {
+        return Err(Invalid::new("key_auth.key_names", "length must be at most 10"));
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if config.key_names.iter().any(|name| name.is_empty() || name.len() > 256 || !name.chars().all(fits)) {
+        return Err(Invalid::new(
+            "key_auth.key_names",
+            "bad header name: expected 1 to 256 of the characters A-Z, a-z, 0-9, '-' and '_'",
+        ));
+    }
+    match &config.realm {
+        Some(realm)
+            if realm.len() > 256
+                || !realm.chars().all(|c| (c.is_ascii_graphic() || c == ' ') && c != '"' && c != '\\') =>
+        {
+            Err(Invalid::new(
+                "key_auth.realm",
+                "expected at most 256 printable characters without '\"' and '\\'",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How a path names a service: by id or by name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ServiceRef {
+    Id(ServiceId),
+    Name(String),
+}
+
+impl ServiceRef {
+    /// A UUID is an id, anything else a name.
+    pub fn parse(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Id)
+    }
+}
+
+impl From<ServiceId> for ServiceRef {
+    fn from(id: ServiceId) -> Self {
+        Self::Id(id)
+    }
+}
+
+/// A service to be registered, or the whole of what replaces it.
+#[derive(Clone, Debug)]
+pub struct NewService {
+    /// The id the service has at the gateway. Absent: a random one.
+    pub id: Option<ServiceId>,
+    pub name: String,
+    pub auto_approve: bool,
+    pub key_auth: KeyAuthConfig,
+}
+
+/// A change to a service; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct ServicePatch {
+    pub name: Option<String>,
+    pub auto_approve: Option<bool>,
+    pub key_auth: Option<KeyAuthConfig>,
+}

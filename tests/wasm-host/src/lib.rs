@@ -5,6 +5,7 @@
 //! time. What would crash a real worker or hang a real request panics; what a real host traps becomes a trap.
 
 mod abi;
+mod admin;
 mod calls;
 mod exchange;
 mod guest;
@@ -21,6 +22,7 @@ mod worker;
 mod zone;
 
 pub use abi::{HOST_CALLS, names as host_call_names};
+pub use admin::{Admin, Mood, TOKEN};
 pub use calls::{Answer, Backend, HttpCall, NobodyThere, Silence};
 pub use headers::Headers;
 pub use metrics::MetricKind;

@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use app_auth_tests::bench;
 use app_auth_tests::stack::{demo, run};
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 #[derive(Parser)]
 #[command(about = "The local stack: admin extension, gateway with the filter, echo upstream")]
@@ -19,6 +21,12 @@ enum Command {
     Run,
     /// Tell the story of one connection against a stack of its own.
     Demo,
+    /// Measure the filter beside Envoy's own ways to check a key.
+    Bench {
+        /// Everything once and small, to see that it works.
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -32,9 +40,9 @@ fn main() -> ExitCode {
 }
 
 fn start(command: &Command) -> Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
     match command {
-        Command::Run => runtime.block_on(run::run()),
-        Command::Demo => runtime.block_on(demo::demo()),
+        Command::Run => Runtime::new()?.block_on(run::run()),
+        Command::Demo => Runtime::new()?.block_on(demo::demo()),
+        Command::Bench { quick } => bench::bench(*quick),
     }
 }

@@ -208,11 +208,14 @@ fn check_identity(answer: &Answer, application: &str) -> Result<()> {
 }
 
 fn notable_headers(answer: &Answer) -> String {
-    ["X-App-Auth-Reason", "WWW-Authenticate", "Preference-Applied", "X-Gateways-Applied"]
-        .into_iter()
-        .filter(|name| !answer.header(name).is_empty())
-        .map(|name| format!("  {name}: {}", answer.header(name)))
-        .collect()
+    let mut shown = String::new();
+    for name in ["X-App-Auth-Reason", "WWW-Authenticate", "Preference-Applied", "X-Gateways-Applied"] {
+        let value = answer.header(name);
+        if !value.is_empty() {
+            shown = format!("{shown}  {name}: {value}");
+        }
+    }
+    shown
 }
 
 fn shown(answer: &Answer) -> String {

@@ -1,0 +1,163 @@
+//! The bench's results: a table to read and JSON to compare with.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::load::Sample;
+use crate::binaries;
+
+/// Everything one run measured.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub quick: bool,
+    /// Whether the gateway had a processor of its own.
+    pub pinned: bool,
+    pub rounds: usize,
+    pub seconds_per_sample: u64,
+    pub rows: Vec<RowReport>,
+    pub revocation: Option<Latency>,
+    pub snapshot: Option<SnapshotReport>,
+}
+
+/// Medians over the rounds.
+#[derive(Debug, Serialize)]
+pub struct RowReport {
+    pub name: &'static str,
+    pub requests_per_second: f64,
+    /// Median of the ratios to the native filter, round by round.
+    pub ratio_to_native: f64,
+    /// Wall time of one worker per request.
+    pub wall_microseconds: f64,
+    pub cpu_microseconds: f64,
+    pub p50_microseconds: f64,
+    pub p99_microseconds: f64,
+    pub samples: Vec<Sample>,
+}
+
+/// A distribution, in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Latency {
+    pub count: usize,
+    pub p50: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct SnapshotReport {
+    pub credentials: usize,
+    /// From the gateway's start to its first decision.
+    pub seconds: f64,
+    /// As the filter's own metric has it, where there is one.
+    pub shared_data_bytes_per_credential: Option<f64>,
+    /// Growth of the gateway's resident memory.
+    pub resident_bytes_per_credential: f64,
+    /// Requests while the snapshot was taken.
+    pub requests: Latency,
+    /// The same requests before anything is synced: what the machine itself adds.
+    pub baseline: Latency,
+}
+
+pub const NATIVE: &str = "Envoy api_key_auth";
+
+impl RowReport {
+    pub fn new(name: &'static str, samples: &[Sample], native: &[Sample]) -> Self {
+        let of = |field: fn(&Sample) -> f64| median(samples.iter().map(field).collect());
+        let ratios = samples
+            .iter()
+            .zip(native)
+            .map(|(own, native)| own.requests_per_second / native.requests_per_second);
+        let requests_per_second = of(|sample| sample.requests_per_second);
+        Self {
+            name,
+            requests_per_second,
+            ratio_to_native: median(ratios.collect()),
+            wall_microseconds: 1e6 / requests_per_second,
+            cpu_microseconds: of(|sample| sample.cpu_microseconds),
+            p50_microseconds: of(|sample| sample.p50_microseconds),
+            p99_microseconds: of(|sample| sample.p99_microseconds),
+            samples: samples.to_vec(),
+        }
+    }
+}
+
+impl Latency {
+    pub fn of(mut milliseconds: Vec<f64>) -> Self {
+        milliseconds.sort_by(f64::total_cmp);
+        let count = milliseconds.len();
+        let at = |percent: usize| milliseconds.get((count * percent / 100).min(count.saturating_sub(1)));
+        Self {
+            count,
+            p50: at(50).copied().unwrap_or_default(),
+            p99: at(99).copied().unwrap_or_default(),
+            max: at(100).copied().unwrap_or_default(),
+        }
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+impl Report {
+    pub fn print(&self) {
+        println!();
+        println!(
+            "{:<30} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10}",
+            "one worker, real upstream", "req/s", "µs/req", "µs CPU", "p50 µs", "p99 µs", "× native"
+        );
+        for row in &self.rows {
+            println!(
+                "{:<30} {:>9.0} {:>9.1} {:>9.1} {:>9.0} {:>9.0} {:>10.2}",
+                row.name,
+                row.requests_per_second,
+                row.wall_microseconds,
+                row.cpu_microseconds,
+                row.p50_microseconds,
+                row.p99_microseconds,
+                row.ratio_to_native
+            );
+        }
+        println!("medians of {} rounds of {} s, rows alternating", self.rounds, self.seconds_per_sample);
+        if let Some(revocation) = &self.revocation {
+            println!("\nrevoke → first 403 ({} times)      {}", revocation.count, milliseconds(revocation));
+        }
+        if let Some(snapshot) = &self.snapshot {
+            println!("\nsnapshot of {} credentials   {:.1} s", snapshot.credentials, snapshot.seconds);
+            if let Some(bytes) = snapshot.shared_data_bytes_per_credential {
+                println!("shared data per credential           {bytes:.0} bytes");
+            }
+            println!(
+                "resident memory per credential       {:.0} bytes",
+                snapshot.resident_bytes_per_credential
+            );
+            println!(
+                "requests meanwhile ({})          {}",
+                snapshot.requests.count,
+                milliseconds(&snapshot.requests)
+            );
+            println!(
+                "requests without ({})            {}",
+                snapshot.baseline.count,
+                milliseconds(&snapshot.baseline)
+            );
+        }
+    }
+
+    /// Writes `target/bench/bench.json` (or `bench-quick.json`).
+    pub fn write(&self) -> Result<PathBuf> {
+        let folder = binaries::workspace().join("target/bench");
+        fs::create_dir_all(&folder)?;
+        let file = folder.join(if self.quick { "bench-quick.json" } else { "bench.json" });
+        fs::write(&file, serde_json::to_vec_pretty(self)?)?;
+        Ok(file)
+    }
+}
+
+fn milliseconds(latency: &Latency) -> String {
+    format!("p50 {:.1} ms   p99 {:.1} ms   max {:.1} ms", latency.p50, latency.p99, latency.max)
+}

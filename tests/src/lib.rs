@@ -10,6 +10,8 @@ pub mod portal;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod raw;
+pub mod scene;
 pub mod stack;
 pub mod upstream;
 pub mod wait;

@@ -9,7 +9,18 @@
 )]
 #![forbid(unsafe_code)]
 
+pub mod config;
+pub mod decision;
 pub mod digest;
 pub mod feed;
+pub mod gate;
+pub mod host;
+pub mod identity;
 pub mod ids;
+pub mod memory;
 pub mod record;
+pub mod refusal;
+pub mod request;
+pub mod state;
+pub mod strategy;
+pub mod sync;

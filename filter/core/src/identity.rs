@@ -1,0 +1,120 @@
+//! The headers that tell the upstream who is calling, and how to keep clients from forging them.
+
+use crate::ids::{ApplicationId, ConnectionId, ConsumerId, CredentialId, DeveloperId, StrategyId};
+use crate::request::headers::{HeaderMap, same_name};
+
+/// A header that only the gateway may set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IdentityHeader {
+    ConsumerId,
+    ConsumerCustomId,
+    /// Applications' consumers have no user name: always cleared.
+    ConsumerUsername,
+    CredentialIdentifier,
+    /// Nobody is let in anonymously: always cleared.
+    AnonymousConsumer,
+    ApplicationId,
+    DeveloperId,
+    ConnectionId,
+    AuthStrategyId,
+}
+
+impl IdentityHeader {
+    pub const ALL: [Self; 9] = [
+        Self::ConsumerId,
+        Self::ConsumerCustomId,
+        Self::ConsumerUsername,
+        Self::CredentialIdentifier,
+        Self::AnonymousConsumer,
+        Self::ApplicationId,
+        Self::DeveloperId,
+        Self::ConnectionId,
+        Self::AuthStrategyId,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConsumerId => "X-Consumer-ID",
+            Self::ConsumerCustomId => "X-Consumer-Custom-ID",
+            Self::ConsumerUsername => "X-Consumer-Username",
+            Self::CredentialIdentifier => "X-Credential-Identifier",
+            Self::AnonymousConsumer => "X-Anonymous-Consumer",
+            Self::ApplicationId => "X-Application-ID",
+            Self::DeveloperId => "X-Developer-ID",
+            Self::ConnectionId => "X-Connection-ID",
+            Self::AuthStrategyId => "X-Auth-Strategy-ID",
+        }
+    }
+
+    /// Which identity header a name stands for, in any spelling.
+    pub fn of(name: &[u8]) -> Option<Self> {
+        // Nearly every header of a request is ruled out by these two bytes.
+        let [b'x' | b'X', b'-' | b'_', ..] = name else { return None };
+        Self::ALL.into_iter().find(|header| same_name(name, header.name().as_bytes()))
+    }
+}
+
+/// Identity headers that a request came with.
+pub struct Forged<'a> {
+    found: Vec<(IdentityHeader, &'a [u8])>,
+}
+
+impl<'a> Forged<'a> {
+    /// Looks through the headers. Allocates only where there is something to find.
+    pub fn scan(headers: &HeaderMap<'a>) -> Self {
+        Self {
+            found: headers.iter().filter_map(|(name, _)| Some((IdentityHeader::of(name)?, name))).collect(),
+        }
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Whether one of them occurs more than once, in whatever spellings.
+    pub fn repeated(&self) -> bool {
+        self.found
+            .iter()
+            .enumerate()
+            .any(|(at, (header, _))| self.found.iter().skip(at + 1).any(|(other, _)| other == header))
+    }
+
+    /// The names as the client spelled them.
+    pub fn names(&self) -> impl Iterator<Item = (IdentityHeader, &'a [u8])> {
+        self.found.iter().copied()
+    }
+}
+
+/// Who is calling, through which connection: an authenticated caller that may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub credential: CredentialId,
+    pub application: ApplicationId,
+    pub developer: DeveloperId,
+    pub consumer: ConsumerId,
+    /// Empty where the application has none.
+    pub custom_id: Vec<u8>,
+    pub connection: ConnectionId,
+    pub strategy: StrategyId,
+}
+
+impl Identity {
+    /// Gives each header to set and its value.
+    pub fn for_each_header(&self, mut set: impl FnMut(IdentityHeader, &[u8])) {
+        let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+        let ids = [
+            (IdentityHeader::ConsumerId, self.consumer.0),
+            (IdentityHeader::CredentialIdentifier, self.credential.0),
+            (IdentityHeader::ApplicationId, self.application.0),
+            (IdentityHeader::DeveloperId, self.developer.0),
+            (IdentityHeader::ConnectionId, self.connection.0),
+            (IdentityHeader::AuthStrategyId, self.strategy.0),
+        ];
+        for (header, id) in ids {
+            set(header, id.hyphenated().encode_lower(&mut buffer).as_bytes());
+        }
+        if !self.custom_id.is_empty() {
+            set(IdentityHeader::ConsumerCustomId, &self.custom_id);
+        }
+    }
+}

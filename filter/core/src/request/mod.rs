@@ -1,0 +1,30 @@
+//! A request as the filter sees it: header pairs in the host's own encoding, the query, and where asked for the body.
+
+pub mod body;
+pub mod headers;
+pub mod query;
+
+use std::borrow::Cow;
+
+/// What was found under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<'a> {
+    Nothing,
+    One(Cow<'a, [u8]>),
+    /// Present, but not as a string: a query argument without `=`, a number in JSON.
+    NotText,
+    /// More than once, or as a list.
+    Many,
+}
+
+impl<'a> Found<'a> {
+    /// Takes up another value of the same name.
+    #[must_use]
+    pub fn and(self, value: Option<Cow<'a, [u8]>>) -> Self {
+        match (self, value) {
+            (Self::Nothing, Some(text)) => Self::One(text),
+            (Self::Nothing, None) => Self::NotText,
+            _ => Self::Many,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! A service record as bytes. Workers decode it once and keep the result until the policy revision moves, so the form is
+//! made for being small and strict, not for being read in place.
+
+use crate::ids::{ServiceId, StrategyId};
+use crate::record::{KeyAuthConfig, ServiceRecord, Strategy, StrategyConfig};
+use crate::state::bucket::TooLarge;
+
+const KEY_AUTH: u8 = 1;
+
+const KEY_IN_HEADER: u8 = 1;
+const KEY_IN_QUERY: u8 = 1 << 1;
+const KEY_IN_BODY: u8 = 1 << 2;
+const HIDE_CREDENTIALS: u8 = 1 << 3;
+const RUN_ON_PREFLIGHT: u8 = 1 << 4;
+const HAS_REALM: u8 = 1 << 5;
+
+pub(super) fn encode(record: &ServiceRecord) -> Result<Vec<u8>, TooLarge> {
+    let mut out = record.service.as_bytes().to_vec();
+    out.push(u8::try_from(record.strategies.len()).map_err(|_| TooLarge)?);
+    for strategy in &record.strategies {
+        out.extend_from_slice(strategy.id.as_bytes());
+        match &strategy.config {
+            StrategyConfig::KeyAuth(config) => encode_key_auth(&mut out, config)?,
+        }
+    }
+    Ok(out)
+}
+
+fn encode_key_auth(out: &mut Vec<u8>, config: &KeyAuthConfig) -> Result<(), TooLarge> {
+    out.push(KEY_AUTH);
+    let switches = [
+        (config.key_in_header, KEY_IN_HEADER),
+        (config.key_in_query, KEY_IN_QUERY),
+        (config.key_in_body, KEY_IN_BODY),
+        (config.hide_credentials, HIDE_CREDENTIALS),
+        (config.run_on_preflight, RUN_ON_PREFLIGHT),
+        (config.realm.is_some(), HAS_REALM),
+    ];
+    out.push(switches.iter().filter(|(on, _)| *on).fold(0, |flags, (_, bit)| flags | bit));
+    put_text(out, config.realm.as_deref().unwrap_or_default())?;
+    out.push(u8::try_from(config.key_names.len()).map_err(|_| TooLarge)?);
+    config.key_names.iter().try_for_each(|name| put_text(out, name))
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) -> Result<(), TooLarge> {
+    out.extend_from_slice(&u16::try_from(text.len()).map_err(|_| TooLarge)?.to_le_bytes());
+    out.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
+/// Decodes a service record; `None` if it does not add up or names a strategy this version does not know, which the
+/// caller must treat as "cannot decide".
+pub fn decode(payload: &[u8]) -> Option<ServiceRecord> {
+    let mut reader = Reader(payload);
+    let service = ServiceId::from_bytes(reader.array()?);
+    let count = reader.byte()?;
+    let mut strategies = Vec::new();
+    for _ in 0..count {
+        let id = StrategyId::from_bytes(reader.array()?);
+        let config = match reader.byte()? {
+            KEY_AUTH => StrategyConfig::KeyAuth(decode_key_auth(&mut reader)?),
+            _ => return None,
+        };
+        strategies.push(Strategy { id, config });
+    }
+    reader.0.is_empty().then_some(ServiceRecord { service, strategies })
+}
+
+fn decode_key_auth(reader: &mut Reader<'_>) -> Option<KeyAuthConfig> {
+    let flags = reader.byte()?;
+    let realm = reader.text()?;
+    let count = reader.byte()?;
+    let mut key_names = Vec::new();
+    for _ in 0..count {
+        key_names.push(reader.text()?);
+    }
+    Some(KeyAuthConfig {
+        key_names,
+        key_in_header: flags & KEY_IN_HEADER != 0,
+        key_in_query: flags & KEY_IN_QUERY != 0,
+        key_in_body: flags & KEY_IN_BODY != 0,
+        hide_credentials: flags & HIDE_CREDENTIALS != 0,
+        run_on_preflight: flags & RUN_ON_PREFLIGHT != 0,
+        realm: (flags & HAS_REALM != 0).then_some(realm),
+    })
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let length = u16::from_le_bytes(self.array()?);
+        let bytes = self.take(usize::from(length))?;
+        std::str::from_utf8(bytes).ok().map(str::to_owned)
+    }
+}

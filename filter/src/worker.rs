@@ -1,0 +1,58 @@
+//! What the chains of one worker share: decoded policies, counts, what kind of host this is. Never anything that a
+//! restarted instance could not do without.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use app_auth_core::gate::{HostTraits, PolicyCache};
+
+use crate::host;
+use crate::metrics::Metrics;
+
+thread_local! {
+    static WORKER: Worker = Worker::default();
+}
+
+#[derive(Default)]
+pub struct Worker {
+    pub policies: RefCell<PolicyCache>,
+    /// Requests let through since the last report.
+    pub allowed: Cell<u64>,
+    /// Requests refused since the last report, by code.
+    pub refused: RefCell<BTreeMap<(u16, &'static str), u64>>,
+    pub torn_reads: Cell<u64>,
+    pub sync_errors: Cell<u64>,
+    /// A request met a bucket that is gone.
+    pub damaged: Cell<bool>,
+    /// The tick period is the worker's, not the chain's: one host ends the worker if a second one differs.
+    pub tick_set: Cell<bool>,
+    pub metrics: RefCell<Metrics>,
+    traits: Cell<Option<HostTraits>>,
+}
+
+/// How many headers one host shows at most.
+const HEADER_CAP: usize = 100;
+
+impl Worker {
+    pub fn with<R>(use_it: impl FnOnce(&Self) -> R) -> R {
+        WORKER.with(use_it)
+    }
+
+    /// What the host can do. Found out on the first request, because not everything may be read before.
+    pub fn host_traits(&self) -> HostTraits {
+        if let Some(known) = self.traits.get() {
+            return known;
+        }
+        let nginx = host::property(UPSTREAM_URI).is_some();
+        let traits = HostTraits { removes_headers: !nginx, header_cap: nginx.then_some(HEADER_CAP) };
+        self.traits.set(Some(traits));
+        traits
+    }
+
+    pub fn count(&self, status: u16, code: &'static str) {
+        *self.refused.borrow_mut().entry((status, code)).or_default() += 1;
+    }
+}
+
+/// What nginx will send upstream as the request target; no other host has it.
+pub const UPSTREAM_URI: &str = "ngx\0upstream_uri";

@@ -111,7 +111,8 @@ fn lines_to_copy(admin: &Admin, gateway: &Gateway, service: Uuid) -> String {
     let (application, connection) = (Uuid::new_v4(), Uuid::new_v4());
     let developer = format!("/developers/developer-{suffix}@example.com");
     let instances = format!("{developer}/applications/{application}/application_instances");
-    let curl = "curl -sS -H \"Kong-Admin-Token: $TOKEN\" -H 'Prefer: wait=5'";
+    let curl = "curl -sS -w '\\n' -H \"Kong-Admin-Token: $TOKEN\" -H 'Prefer: wait=5'";
+    let call = format!("curl -sS -i -w '\\n' $GATEWAY/hello -H 'apikey: key-{suffix}'");
     let lines = [
         format!("export TOKEN={}", admin.admin_token()),
         format!("export ADMIN={} GATEWAY={}", admin.url(), gateway.url()),
@@ -129,13 +130,13 @@ fn lines_to_copy(admin: &Admin, gateway: &Gateway, service: Uuid) -> String {
         ),
         format!("{curl} $ADMIN{instances} -d id={connection} -d service.id={service}"),
         "# pending: 403".into(),
-        format!("curl -sS -i $GATEWAY/hello -H 'apikey: key-{suffix}'"),
+        call.clone(),
         "# approve: 200, and the upstream shows the identity headers".into(),
         format!("{curl} -X PATCH $ADMIN{instances}/{connection} -d status=0"),
-        format!("curl -sS -i $GATEWAY/hello -H 'apikey: key-{suffix}'"),
+        call.clone(),
         "# revoke: 403 at once".into(),
         format!("{curl} -X PATCH $ADMIN{instances}/{connection} -d status=3"),
-        format!("curl -sS -i $GATEWAY/hello -H 'apikey: key-{suffix}'"),
+        call,
     ];
     format!("\nadmin token: {}\n\n{}", admin.admin_token(), lines.join("\n"))
 }

@@ -9,4 +9,5 @@
 
 pub mod api;
 pub mod model;
+pub mod secrets;
 pub mod store;

@@ -69,6 +69,12 @@ pub enum StoreError {
     /// A stored value this version cannot read.
     #[error("unreadable {0} in the database")]
     Corrupt(&'static str),
+    /// The task that was to commit ended early; the change may or may not have been made.
+    #[error("the outcome of the change is unknown")]
+    Interrupted,
+    /// The data folder or the key file cannot be used.
+    #[error("data folder: {0}")]
+    Folder(String),
     #[error("database: {0}")]
     Database(#[source] sqlx::Error),
 }
@@ -81,4 +87,66 @@ pub enum FeedError {
     Gone { after: Revision, reason: &'static str },
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Every unique constraint: PostgreSQL's name, SQLite's name, and what it means.
+const UNIQUE: [(&str, &str, Entity, &str); 13] = [
+    ("developers_pkey", "developers.id", Entity::Developer, "id"),
+    ("developers_email", "developers.email", Entity::Developer, "email"),
+    ("developers_custom_id", "developers.custom_id", Entity::Developer, "custom_id"),
+    ("applications_pkey", "applications.id", Entity::Application, "id"),
+    ("applications_name", "applications.developer, applications.name", Entity::Application, "name"),
+    ("applications_custom_id", "applications.custom_id", Entity::Application, "custom_id"),
+    ("connections_pkey", "connections.id", Entity::Connection, "id"),
+    (
+        "connections_composite",
+        "connections.application, connections.service",
+        Entity::Connection,
+        "composite_id",
+    ),
+    ("credentials_pkey", "credentials.id", Entity::Credential, "id"),
+    ("credentials_digest", "credentials.digest", Entity::Credential, "key"),
+    ("services_pkey", "services.id", Entity::Service, "id"),
+    ("services_name", "services.name", Entity::Service, "name"),
+    ("tokens_digest", "tokens.digest", Entity::Token, "token"),
+];
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::PoolTimedOut => Self::Busy,
+            sqlx::Error::Database(reported) if reported.is_unique_violation() => {
+                let broken = UNIQUE.iter().find(|(postgres, sqlite, ..)| match reported.constraint() {
+                    Some(name) => name == *postgres,
+                    None => reported.message().ends_with(&format!(": {sqlite}")),
+                });
+                match broken {
+                    Some((_, _, entity, field)) => {
+                        Self::Unique { entity: *entity, field, value: String::new() }
+                    }
+                    None => Self::Database(error),
+                }
+            }
+            // SQLITE_BUSY and its kin: another process holds the file for longer than the busy timeout.
+            sqlx::Error::Database(reported)
+                if reported.code().as_deref().is_some_and(|code| matches!(code, "5" | "261" | "517")) =>
+            {
+                Self::Busy
+            }
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// Says which value was taken: the database tells the constraint, the caller knows what it wrote.
+    #[must_use]
+    pub(super) fn with_value(self, field: &str, value: impl AsRef<str>) -> Self {
+        match self {
+            Self::Unique { entity, field: broken, value: known } if known.is_empty() && broken == field => {
+                Self::Unique { entity, field: broken, value: value.as_ref().to_owned() }
+            }
+            other => other,
+        }
+    }
 }

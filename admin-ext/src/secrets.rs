@@ -1,0 +1,162 @@
+//! Secrets at rest: readable ones sealed with the key file, passwords and client secrets hashed.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use aes_gcm::aead::{Aead as _, Payload};
+use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
+use argon2::Argon2;
+use argon2::password_hash::PasswordHasher as _;
+use argon2::password_hash::phc::PasswordHash;
+use zeroize::Zeroizing;
+
+use crate::model::{Entropy, PlainSecret};
+
+/// First byte of everything sealed: which algorithm sealed it.
+const AES_256_GCM: u8 = 1;
+const NONCE: usize = 12;
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{0}: expected 32 bytes")]
+    Length(PathBuf),
+    #[error(transparent)]
+    Entropy(#[from] crate::model::ambient::NoEntropy),
+}
+
+/// Seals readable secrets with AES-256-GCM. What is sealed for one row opens for that row only.
+pub struct Sealer(Aes256Gcm);
+
+impl Sealer {
+    /// With the key in the file; if there is none, makes it (for the owner's eyes only).
+    pub fn open(path: &Path, entropy: &dyn Entropy) -> Result<Self, KeyFileError> {
+        let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
+        let mut key = Zeroizing::new([0_u8; 32]);
+        match fs::File::open(path) {
+            Ok(file) => {
+                let mut bytes = Zeroizing::new(Vec::with_capacity(33));
+                file.take(33).read_to_end(&mut bytes).map_err(failed)?;
+                if bytes.len() != 32 {
+                    return Err(KeyFileError::Length(path.to_owned()));
+                }
+                key.copy_from_slice(&bytes);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                entropy.fill(key.as_mut())?;
+                create_durably(path, key.as_ref()).map_err(failed)?;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        Ok(Self(Aes256Gcm::new(&(*key).into())))
+    }
+
+    /// Seals a secret for a row.
+    pub fn seal(
+        &self,
+        entropy: &dyn Entropy,
+        row: &[u8],
+        secret: &[u8],
+    ) -> Result<Vec<u8>, crate::model::ambient::NoEntropy> {
+        let mut nonce = [0_u8; NONCE];
+        entropy.fill(&mut nonce)?;
+        let payload = Payload { msg: secret, aad: row };
+        // Fails only for texts of many gigabytes, which no rule lets in.
+        let ciphertext =
+            self.0.encrypt(&Nonce::from(nonce), payload).map_err(|_| crate::model::ambient::NoEntropy)?;
+        let mut sealed = Vec::with_capacity(1 + NONCE + ciphertext.len());
+        sealed.push(AES_256_GCM);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(&ciphertext);
+        Ok(sealed)
+    }
+
+    /// Opens what was sealed for the row; `None` if it was not sealed with this key or not for this row.
+    pub fn open_sealed(&self, row: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (&AES_256_GCM, rest) = sealed.split_first()? else { return None };
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>()?;
+        let payload = Payload { msg: ciphertext, aad: row };
+        self.0.decrypt(&Nonce::from(*nonce), payload).ok().map(Zeroizing::new)
+    }
+}
+
+/// Writes a new file that only its owner may read, and returns when it is on the disk: what is sealed with a key that
+/// a power failure took away would be lost.
+fn create_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => fs::File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// The hash of a password or client secret: Argon2id with the library's recommended cost, as a PHC string. Takes tens
+/// of milliseconds, away from the threads that serve requests.
+pub async fn hash(secret: &PlainSecret, salt: [u8; 16]) -> Option<PlainSecret> {
+    let secret = secret.clone();
+    tokio::task::spawn_blocking(move || {
+        let hash: PasswordHash =
+            Argon2::default().hash_password_with_salt(secret.expose().as_bytes(), &salt).ok()?;
+        Some(PlainSecret::new(hash.to_string()))
+    })
+    .await
+    .ok()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::model::OsEntropy;
+
+    #[test]
+    fn what_is_sealed_for_a_row_opens_for_that_row_and_key_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = Sealer::open(&folder.path().join("key"), &OsEntropy).unwrap();
+        let theirs = Sealer::open(&folder.path().join("other"), &OsEntropy).unwrap();
+        let sealed = ours.seal(&OsEntropy, b"row 1", b"secret").unwrap();
+
+        assert_eq!(ours.open_sealed(b"row 1", &sealed).unwrap().as_slice(), b"secret");
+        assert!(ours.open_sealed(b"row 2", &sealed).is_none());
+        assert!(theirs.open_sealed(b"row 1", &sealed).is_none());
+        for cut in 0..sealed.len() {
+            assert!(ours.open_sealed(b"row 1", &sealed[..cut]).is_none());
+        }
+    }
+
+    #[test]
+    fn the_key_file_is_made_once_and_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let first = Sealer::open(&path, &OsEntropy).unwrap();
+        let sealed = first.seal(&OsEntropy, b"row", b"secret").unwrap();
+        let again = Sealer::open(&path, &OsEntropy).unwrap();
+
+        assert_eq!(again.open_sealed(b"row", &sealed).unwrap().as_slice(), b"secret");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_damaged_key_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, [0; 31]).unwrap();
+
+        assert!(matches!(Sealer::open(&path, &OsEntropy), Err(KeyFileError::Length(_))));
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_argon2id_and_shows_nothing_of_the_secret() {
+        let hash = hash(&PlainSecret::new("correct horse"), [7; 16]).await.unwrap();
+
+        assert!(hash.expose().starts_with("$argon2id$"));
+        assert!(!hash.expose().contains("horse"));
+    }
+}

@@ -1,0 +1,202 @@
+//! Applications in the database.
+
+use app_auth_core::ids::{ApplicationId, ConsumerId, DeveloperId};
+use sqlx::AnyConnection;
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::sql::{Columns as _, List, count};
+use super::{Entity, Result, Store, StoreError, Writer, connections, credentials, developers};
+use crate::model::{
+    Application, ApplicationPatch, Listed, NewApplication, NewCredential, NewSecret, Offset, PageRequest,
+};
+
+/// Of the table `applications a`; the names do not clash in joins.
+pub(super) const COLUMNS: &str = "a.id AS a_id, a.developer AS a_developer, a.consumer AS a_consumer, \
+    a.name AS a_name, a.redirect_uri AS a_redirect_uri, a.description AS a_description, a.meta AS a_meta, \
+    a.custom_id AS a_custom_id, a.created_at AS a_created_at, a.updated_at AS a_updated_at";
+
+pub(super) fn read(row: &AnyRow) -> Result<Application> {
+    Ok(Application {
+        id: ApplicationId(row.uuid("a_id")?),
+        developer: DeveloperId(row.uuid("a_developer")?),
+        consumer: ConsumerId(row.uuid("a_consumer")?),
+        name: row.text("a_name")?,
+        redirect_uri: row.text("a_redirect_uri")?,
+        description: row.optional_text("a_description")?,
+        meta: row.optional_text("a_meta")?,
+        custom_id: row.optional_text("a_custom_id")?,
+        created_at: row.time("a_created_at")?,
+        updated_at: row.time("a_updated_at")?,
+    })
+}
+
+async fn by_id(conn: &mut AnyConnection, id: ApplicationId) -> Result<Option<Application>> {
+    let row = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM applications a WHERE a.id = $1")))
+        .bind(id.as_bytes().as_slice())
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The application a change is about.
+pub(super) async fn existing(conn: &mut AnyConnection, id: ApplicationId) -> Result<Application> {
+    by_id(conn, id).await?.ok_or(StoreError::NotFound(Entity::Application))
+}
+
+/// The developer's application a change is about.
+async fn existing_of(
+    conn: &mut AnyConnection,
+    developer: DeveloperId,
+    id: ApplicationId,
+) -> Result<Application> {
+    let found = by_id(conn, id).await?.filter(|application| application.developer == developer);
+    found.ok_or(StoreError::NotFound(Entity::Application))
+}
+
+impl Store {
+    pub async fn applications(
+        &self,
+        developer: DeveloperId,
+        page: PageRequest,
+    ) -> Result<Listed<Application>> {
+        List { columns: COLUMNS, from: "applications a WHERE a.developer = $1", bound: 1, alias: "a" }
+            .page(
+                &mut *self.reader().await?,
+                page,
+                |query| query.bind(developer.as_bytes().to_vec()),
+                read,
+                |application| Offset { created_at: application.created_at, id: application.id.0 },
+            )
+            .await
+    }
+
+    /// The developer's application; another developer's is not found.
+    pub async fn application(
+        &self,
+        developer: DeveloperId,
+        application: ApplicationId,
+    ) -> Result<Option<Application>> {
+        let found = by_id(&mut *self.reader().await?, application).await?;
+        Ok(found.filter(|application| application.developer == developer))
+    }
+}
+
+impl Writer {
+    /// With its hidden consumer and a first `oauth2` credential. [`StoreError::NotFound`] if there is no such developer.
+    pub async fn create_application(
+        &mut self,
+        developer: DeveloperId,
+        new: NewApplication,
+    ) -> Result<Application> {
+        developers::existing(self.conn(), developer).await?;
+        let limit = self.store.limits().applications_per_developer;
+        let sql = "SELECT COUNT(*) AS n FROM applications WHERE developer = $1";
+        if count(self.conn(), sql, |query| query.bind(developer.as_bytes().to_vec())).await? >= limit {
+            return Err(StoreError::Limit { entity: Entity::Application, limit });
+        }
+        let application = Application {
+            id: match new.id {
+                Some(id) => id,
+                None => ApplicationId(self.store.random_id()?),
+            },
+            developer,
+            consumer: ConsumerId(self.store.random_id()?),
+            name: new.name,
+            redirect_uri: new.redirect_uri,
+            description: new.description,
+            meta: new.meta,
+            custom_id: new.custom_id,
+            created_at: self.now,
+            updated_at: self.now,
+        };
+        application.check()?;
+        sqlx::query(
+            "INSERT INTO applications (id, developer, consumer, name, redirect_uri, description, meta, custom_id, \
+             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(application.id.as_bytes().as_slice())
+        .bind(developer.as_bytes().as_slice())
+        .bind(application.consumer.as_bytes().as_slice())
+        .bind(application.name.clone())
+        .bind(application.redirect_uri.clone())
+        .bind(application.description.clone())
+        .bind(application.meta.clone())
+        .bind(application.custom_id.clone())
+        .bind(application.created_at.0)
+        .bind(application.updated_at.0)
+        .execute(self.conn())
+        .await
+        .map_err(|error| name_value(error, &application))?;
+        self.audit_created(&application).await?;
+        credentials::create(self, &application, NewCredential::new(NewSecret::oauth2())).await?;
+        Ok(application)
+    }
+
+    pub async fn update_application(
+        &mut self,
+        developer: DeveloperId,
+        id: ApplicationId,
+        patch: ApplicationPatch,
+    ) -> Result<Application> {
+        let before = existing_of(self.conn(), developer, id).await?;
+        let mut after = before.clone();
+        after.name = patch.name.unwrap_or(after.name);
+        after.redirect_uri = patch.redirect_uri.unwrap_or(after.redirect_uri);
+        patch.description.apply(&mut after.description);
+        patch.meta.apply(&mut after.meta);
+        patch.custom_id.apply(&mut after.custom_id);
+        after.updated_at = self.now;
+        after.check()?;
+        sqlx::query(
+            "UPDATE applications SET name = $2, redirect_uri = $3, description = $4, meta = $5, custom_id = $6, \
+             updated_at = $7 WHERE id = $1",
+        )
+        .bind(id.as_bytes().as_slice())
+        .bind(after.name.clone())
+        .bind(after.redirect_uri.clone())
+        .bind(after.description.clone())
+        .bind(after.meta.clone())
+        .bind(after.custom_id.clone())
+        .bind(after.updated_at.0)
+        .execute(self.conn())
+        .await
+        .map_err(|error| name_value(error, &after))?;
+        if before.custom_id != after.custom_id {
+            self.touch_application(id);
+        }
+        self.audit_updated(&before, &after).await?;
+        Ok(after)
+    }
+
+    /// With its credentials and connections.
+    pub async fn delete_application(&mut self, developer: DeveloperId, id: ApplicationId) -> Result<()> {
+        existing_of(self.conn(), developer, id).await?;
+        delete(self, id).await
+    }
+}
+
+/// Deletes an application and, each with its line in the audit log, what belongs to it.
+pub(super) async fn delete(writer: &mut Writer, id: ApplicationId) -> Result<()> {
+    let before = existing(writer.conn(), id).await?;
+    for connection in connections::all_of_application(writer.conn(), id).await? {
+        writer.audit_deleted(&connection).await?;
+    }
+    for credential in credentials::all_of_application(writer, id).await? {
+        writer.audit_deleted(&credential).await?;
+    }
+    // Credentials and connections go with it (ON DELETE CASCADE).
+    sqlx::query("DELETE FROM applications WHERE id = $1")
+        .bind(id.as_bytes().as_slice())
+        .execute(writer.conn())
+        .await?;
+    writer.touch_application(id);
+    writer.audit_deleted(&before).await
+}
+
+fn name_value(error: sqlx::Error, application: &Application) -> StoreError {
+    StoreError::from(error)
+        .with_value("id", application.id.to_string())
+        .with_value("name", &application.name)
+        .with_value("custom_id", application.custom_id.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,192 @@
+//! Developers in the database.
+
+use app_auth_core::ids::{ApplicationId, ConsumerId, DeveloperId};
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+
+use super::sql::{Columns as _, List, json_texts};
+use super::{Entity, Result, Store, StoreError, Writer, applications};
+use crate::model::{
+    Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, Listed, NewDeveloper, Offset,
+    PageRequest, PlainSecret, StatusCode as _,
+};
+
+/// Of the table `developers d`; the names do not clash in joins.
+pub(super) const COLUMNS: &str = "d.id AS d_id, d.email AS d_email, d.status AS d_status, d.meta AS d_meta, \
+    d.custom_id AS d_custom_id, d.consumer AS d_consumer, d.password_hash AS d_password_hash, \
+    d.roles AS d_roles, d.created_at AS d_created_at, d.updated_at AS d_updated_at";
+
+pub(super) fn read(row: &AnyRow) -> Result<Developer> {
+    Ok(Developer {
+        id: DeveloperId(row.uuid("d_id")?),
+        email: Email::stored(row.text("d_email")?),
+        status: DeveloperStatus::from_code(row.int("d_status")?)
+            .ok_or(StoreError::Corrupt("developers.status"))?,
+        meta: row.optional_text("d_meta")?,
+        custom_id: row.optional_text("d_custom_id")?,
+        consumer: ConsumerId(row.uuid("d_consumer")?),
+        password_hash: row.optional_text("d_password_hash")?.map(PlainSecret::new),
+        roles: row.texts("d_roles")?,
+        created_at: row.time("d_created_at")?,
+        updated_at: row.time("d_updated_at")?,
+    })
+}
+
+async fn by_ref(conn: &mut AnyConnection, developer: &DeveloperRef) -> Result<Option<Developer>> {
+    let row = match developer {
+        DeveloperRef::Id(id) => {
+            sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM developers d WHERE d.id = $1")))
+                .bind(id.as_bytes().as_slice())
+                .fetch_optional(conn)
+                .await?
+        }
+        DeveloperRef::Email(email) => {
+            sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM developers d WHERE d.email = $1")))
+                .bind(email.clone())
+                .fetch_optional(conn)
+                .await?
+        }
+    };
+    row.as_ref().map(read).transpose()
+}
+
+/// The developer a change is about.
+pub(super) async fn existing(conn: &mut AnyConnection, id: DeveloperId) -> Result<Developer> {
+    by_ref(conn, &id.into()).await?.ok_or(StoreError::NotFound(Entity::Developer))
+}
+
+impl Store {
+    pub async fn developers(
+        &self,
+        status: Option<DeveloperStatus>,
+        page: PageRequest,
+    ) -> Result<Listed<Developer>> {
+        let from =
+            if status.is_some() { "developers d WHERE d.status = $1" } else { "developers d WHERE 1 = 1" };
+        List { columns: COLUMNS, from, bound: usize::from(status.is_some()), alias: "d" }
+            .page(
+                &mut *self.reader().await?,
+                page,
+                |query| match status {
+                    Some(status) => query.bind(i64::from(status.code())),
+                    None => query,
+                },
+                read,
+                |developer| Offset { created_at: developer.created_at, id: developer.id.0 },
+            )
+            .await
+    }
+
+    pub async fn developer(&self, developer: &DeveloperRef) -> Result<Option<Developer>> {
+        by_ref(&mut *self.reader().await?, developer).await
+    }
+}
+
+impl Writer {
+    pub async fn create_developer(&mut self, new: NewDeveloper) -> Result<Developer> {
+        let password_hash = match &new.password {
+            Some(password) => Some(self.store.hash(password).await?),
+            None => None,
+        };
+        let developer = Developer {
+            id: match new.id {
+                Some(id) => id,
+                None => DeveloperId(self.store.random_id()?),
+            },
+            email: new.email,
+            status: new.status,
+            meta: new.meta,
+            custom_id: new.custom_id,
+            consumer: ConsumerId(self.store.random_id()?),
+            password_hash,
+            roles: new.roles,
+            created_at: self.now,
+            updated_at: self.now,
+        };
+        developer.check()?;
+        sqlx::query(
+            "INSERT INTO developers (id, email, status, meta, custom_id, consumer, password_hash, roles, \
+             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(developer.id.as_bytes().as_slice())
+        .bind(developer.email.as_str().to_owned())
+        .bind(i64::from(developer.status.code()))
+        .bind(developer.meta.clone())
+        .bind(developer.custom_id.clone())
+        .bind(developer.consumer.as_bytes().as_slice())
+        .bind(developer.password_hash.as_ref().map(|hash| hash.expose().to_owned()))
+        .bind(json_texts(&developer.roles))
+        .bind(developer.created_at.0)
+        .bind(developer.updated_at.0)
+        .execute(self.conn())
+        .await
+        .map_err(|error| name_value(error, &developer))?;
+        self.audit_created(&developer).await?;
+        Ok(developer)
+    }
+
+    pub async fn update_developer(&mut self, id: DeveloperId, patch: DeveloperPatch) -> Result<Developer> {
+        let before = existing(self.conn(), id).await?;
+        let mut after = before.clone();
+        if let Some(password) = &patch.password {
+            after.password_hash = Some(self.store.hash(password).await?);
+        }
+        after.email = patch.email.unwrap_or(after.email);
+        after.status = patch.status.unwrap_or(after.status);
+        patch.meta.apply(&mut after.meta);
+        patch.custom_id.apply(&mut after.custom_id);
+        after.roles = patch.roles.unwrap_or(after.roles);
+        after.updated_at = self.now;
+        after.check()?;
+        sqlx::query(
+            "UPDATE developers SET email = $2, status = $3, meta = $4, custom_id = $5, password_hash = $6, \
+             roles = $7, updated_at = $8 WHERE id = $1",
+        )
+        .bind(id.as_bytes().as_slice())
+        .bind(after.email.as_str().to_owned())
+        .bind(i64::from(after.status.code()))
+        .bind(after.meta.clone())
+        .bind(after.custom_id.clone())
+        .bind(after.password_hash.as_ref().map(|hash| hash.expose().to_owned()))
+        .bind(json_texts(&after.roles))
+        .bind(after.updated_at.0)
+        .execute(self.conn())
+        .await
+        .map_err(|error| name_value(error, &after))?;
+        if before.status != after.status {
+            for application in applications_of(self.conn(), id).await? {
+                self.touch_application(application);
+            }
+        }
+        self.audit_updated(&before, &after).await?;
+        Ok(after)
+    }
+
+    /// With everything that is theirs. [`StoreError::NotFound`] if there is no such developer.
+    pub async fn delete_developer(&mut self, id: DeveloperId) -> Result<()> {
+        let before = existing(self.conn(), id).await?;
+        for application in applications_of(self.conn(), id).await? {
+            applications::delete(self, application).await?;
+        }
+        sqlx::query("DELETE FROM developers WHERE id = $1")
+            .bind(id.as_bytes().as_slice())
+            .execute(self.conn())
+            .await?;
+        self.audit_deleted(&before).await
+    }
+}
+
+async fn applications_of(conn: &mut AnyConnection, developer: DeveloperId) -> Result<Vec<ApplicationId>> {
+    let rows = sqlx::query("SELECT id FROM applications WHERE developer = $1")
+        .bind(developer.as_bytes().as_slice())
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(|row| row.uuid("id").map(ApplicationId)).collect()
+}
+
+fn name_value(error: sqlx::Error, developer: &Developer) -> StoreError {
+    StoreError::from(error)
+        .with_value("id", developer.id.to_string())
+        .with_value("email", developer.email.as_str())
+        .with_value("custom_id", developer.custom_id.as_deref().unwrap_or_default())
+}

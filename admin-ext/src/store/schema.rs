@@ -1,0 +1,28 @@
+//! The schema: migrations that run at every start, one text for both databases.
+
+use sqlx::AnyPool;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+
+use super::sql::Backend;
+use super::{Result, StoreError};
+
+/// Every migration in order. What is committed here never changes again; the next change is a new file.
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "initial", include_str!("../../migrations/0001_initial.sql"))];
+
+/// Brings the database to the newest schema.
+pub(super) async fn migrate(pool: &AnyPool, backend: Backend) -> Result<()> {
+    let migrations = MIGRATIONS
+        .into_iter()
+        .map(|(version, description, sql)| {
+            let sql = match backend {
+                Backend::Sqlite => sql.into_sql_str(),
+                Backend::Postgres => AssertSqlSafe(sql.replace("BLOB", "BYTEA")).into_sql_str(),
+            };
+            Migration::new(version, description.into(), MigrationType::Simple, sql, false)
+        })
+        .collect();
+    let migrator = Migrator::with_migrations(migrations);
+    migrator.run(pool).await.map_err(|error| StoreError::Database(error.into()))
+}

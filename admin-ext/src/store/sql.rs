@@ -1,0 +1,145 @@
+//! The few things all queries share: reading columns, and the one way to page through a list.
+
+use sqlx::AnyConnection;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Row as _};
+use uuid::Uuid;
+
+use super::{Result, StoreError};
+use crate::model::{Listed, Offset, PageRequest, Timestamp};
+
+/// Which database it is, for the few statements that differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// A query in progress.
+pub(super) type AnyQuery<'q> = Query<'q, Any, AnyArguments>;
+
+/// Columns as the types the model has for them.
+pub(super) trait Columns {
+    fn uuid(&self, column: &'static str) -> Result<Uuid>;
+    fn int(&self, column: &'static str) -> Result<i64>;
+    fn optional_int(&self, column: &'static str) -> Result<Option<i64>>;
+    fn text(&self, column: &'static str) -> Result<String>;
+    fn optional_text(&self, column: &'static str) -> Result<Option<String>>;
+    fn bytes(&self, column: &'static str) -> Result<Vec<u8>>;
+    fn optional_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>>;
+
+    fn array<const N: usize>(&self, column: &'static str) -> Result<[u8; N]> {
+        self.bytes(column)?.try_into().map_err(|_| StoreError::Corrupt(column))
+    }
+
+    fn time(&self, column: &'static str) -> Result<Timestamp> {
+        self.int(column).map(Timestamp)
+    }
+
+    fn truth(&self, column: &'static str) -> Result<bool> {
+        Ok(self.int(column)? != 0)
+    }
+
+    /// A counter, which is never negative.
+    fn count(&self, column: &'static str) -> Result<u64> {
+        u64::try_from(self.int(column)?).map_err(|_| StoreError::Corrupt(column))
+    }
+
+    /// A list of texts, kept as JSON.
+    fn texts(&self, column: &'static str) -> Result<Vec<String>> {
+        serde_json::from_str(&self.text(column)?).map_err(|_| StoreError::Corrupt(column))
+    }
+}
+
+impl Columns for AnyRow {
+    fn uuid(&self, column: &'static str) -> Result<Uuid> {
+        self.array(column).map(Uuid::from_bytes)
+    }
+    fn int(&self, column: &'static str) -> Result<i64> {
+        Ok(self.try_get(column)?)
+    }
+    fn optional_int(&self, column: &'static str) -> Result<Option<i64>> {
+        Ok(self.try_get(column)?)
+    }
+    fn text(&self, column: &'static str) -> Result<String> {
+        Ok(self.try_get(column)?)
+    }
+    fn optional_text(&self, column: &'static str) -> Result<Option<String>> {
+        Ok(self.try_get(column)?)
+    }
+    fn bytes(&self, column: &'static str) -> Result<Vec<u8>> {
+        Ok(self.try_get(column)?)
+    }
+    fn optional_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>> {
+        Ok(self.try_get(column)?)
+    }
+}
+
+/// A list of texts as it is kept.
+pub(super) fn json_texts(texts: &[String]) -> String {
+    serde_json::Value::from(texts).to_string()
+}
+
+/// A revision or counter as the database holds it.
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Whether a column of a bounded table has at least `limit` rows for a parent.
+pub(super) async fn count(
+    conn: &mut AnyConnection,
+    sql: &'static str,
+    bind: impl FnOnce(AnyQuery<'static>) -> AnyQuery<'static>,
+) -> Result<u64> {
+    bind(sqlx::query(sql)).fetch_one(conn).await?.count("n")
+}
+
+/// A list that can be paged through, in the order of creation.
+pub(super) struct List<'a> {
+    /// The columns to read.
+    pub columns: &'a str,
+    /// Tables and condition: `t JOIN … WHERE …`, with placeholders from `$1` on.
+    pub from: &'a str,
+    /// Number of placeholders in `from`.
+    pub bound: usize,
+    /// The alias of the table whose rows are listed.
+    pub alias: &'a str,
+}
+
+impl List<'_> {
+    /// One page. `bind` binds the placeholders of `from`.
+    pub async fn page<T>(
+        &self,
+        conn: &mut AnyConnection,
+        page: PageRequest,
+        bind: impl for<'q> Fn(AnyQuery<'q>) -> AnyQuery<'q>,
+        read: impl Fn(&AnyRow) -> Result<T>,
+        place: impl Fn(&T) -> Offset,
+    ) -> Result<Listed<T>> {
+        let Self { columns, from, bound, alias } = self;
+        let count = format!("SELECT COUNT(*) AS n FROM {from}");
+        let total = bind(sqlx::query(AssertSqlSafe(count))).fetch_one(&mut *conn).await?.count("n")?;
+
+        let (time, id, limit) = (bound + 1, bound + 2, bound + 3);
+        let select = format!(
+            "SELECT {columns} FROM {from} AND ({alias}.created_at, {alias}.id) > (${time}, ${id}) \
+             ORDER BY {alias}.created_at, {alias}.id LIMIT ${limit}"
+        );
+        // One more than asked for tells whether there is a next page.
+        let size = usize::from(page.size.clamp(1, PageRequest::SIZE_MAX));
+        let (after_time, after_id) = page
+            .offset
+            .map_or((i64::MIN, Vec::new()), |offset| (offset.created_at.0, offset.id.as_bytes().to_vec()));
+        let rows = bind(sqlx::query(AssertSqlSafe(select)))
+            .bind(after_time)
+            .bind(after_id)
+            .bind(i64::try_from(size + 1).unwrap_or(i64::MAX))
+            .fetch_all(&mut *conn)
+            .await?;
+        let more = rows.len() > size;
+        let items = rows.iter().take(size).map(read).collect::<Result<Vec<_>>>()?;
+        let next = if more { items.last().map(place) } else { None };
+        Ok(Listed { items, next, total })
+    }
+}

@@ -1,0 +1,317 @@
+//! `/developers/{developer}/applications/{application}/application_instances`: the application's connections to services,
+//! under the name this API has for them.
+
+use app_auth_core::ids::{ConnectionId, ServiceId};
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::applications::{self, ApplicationBody};
+use super::bodies::{Message, Ref, Reference, Violation};
+use super::conventions::query::Page;
+use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply};
+use super::developers::{self, DeveloperBody};
+use crate::api::App;
+use crate::model::{
+    Application, ConnectionDetail, ConnectionPatch, ConnectionStatus, NewConnection, StatusCode as _,
+};
+use crate::store::{Actor, Store};
+
+const STATUS: Kind = Kind::Integer { min: 0, max: 3 };
+
+const SCHEMA: Schema = Schema {
+    fields: &[
+        Field::new("id", Kind::Uuid).immutable(),
+        Field::new("service", Kind::Reference).required(),
+        Field::new("status", STATUS).lasting(),
+        Field::new("suspended", Kind::Boolean).required().default("false"),
+        Field::read_only("application"),
+        Field::read_only("composite_id"),
+        Field::read_only("created_at"),
+        Field::read_only("updated_at"),
+    ],
+};
+
+/// A connection of an application to a service. `application` is its id alone, or all of it where a list has it in full.
+#[derive(Serialize, ToSchema)]
+pub struct InstanceBody<A> {
+    application: A,
+    /// Application and service; an application is connected to a service once.
+    composite_id: String,
+    /// Seconds since the Unix epoch.
+    created_at: i64,
+    id: Uuid,
+    service: Ref,
+    /// 0 approved, 1 requested, 2 rejected, 3 revoked.
+    status: u8,
+    /// Held back whatever the status: by this flag, or because the developer is not approved.
+    suspended: bool,
+    updated_at: i64,
+}
+
+/// A connection's application with its developer.
+pub type InFull = ApplicationBody<DeveloperBody>;
+
+impl<A> InstanceBody<A> {
+    fn new(detail: &ConnectionDetail, application: A) -> Self {
+        let connection = &detail.connection;
+        Self {
+            application,
+            composite_id: connection.composite_id(),
+            created_at: connection.created_at.seconds(),
+            id: connection.id.0,
+            service: connection.service.0.into(),
+            status: connection.status.code(),
+            suspended: detail.suspended(),
+            updated_at: connection.updated_at.seconds(),
+        }
+    }
+}
+
+impl From<&ConnectionDetail> for InstanceBody<Ref> {
+    fn from(detail: &ConnectionDetail) -> Self {
+        Self::new(detail, detail.connection.application.0.into())
+    }
+}
+
+impl From<ConnectionDetail> for InstanceBody<InFull> {
+    fn from(detail: ConnectionDetail) -> Self {
+        let application = ApplicationBody::new(detail.application.clone(), detail.developer.clone().into());
+        Self::new(&detail, application)
+    }
+}
+
+/// A connection to be made.
+#[derive(Deserialize, ToSchema)]
+pub struct InstanceInput {
+    /// Absent: a random one.
+    id: Option<Uuid>,
+    /// By `id` or by `name`.
+    service: Reference,
+    /// Absent: approved (0) if the service approves by itself, else requested (1).
+    #[schema(maximum = 3)]
+    status: Option<i64>,
+    #[serde(default)]
+    suspended: bool,
+}
+
+/// Changes to a connection.
+#[derive(Deserialize, ToSchema)]
+pub struct InstanceChanges {
+    /// By `id` or by `name`.
+    service: Option<Reference>,
+    /// 0 approves, 1 puts back to requested, 2 rejects, 3 revokes.
+    #[schema(maximum = 3)]
+    status: Option<i64>,
+    suspended: Option<bool>,
+}
+
+fn status(code: i64) -> Result<ConnectionStatus, Error> {
+    ConnectionStatus::from_code(code)
+        .ok_or_else(|| Error::violation("status", "value should be between 0 and 3"))
+}
+
+async fn service_id(store: &Store, reference: Reference) -> Result<ServiceId, Error> {
+    match reference {
+        Reference { id: Some(id), .. } => Ok(ServiceId(id)),
+        Reference { name: Some(name), .. } => match path::find_service(store, &name).await? {
+            Some(service) => Ok(service.id),
+            None => Err(Error::ForeignKeyUnresolved {
+                member: "service",
+                entity: "services",
+                by: "name",
+                value: name,
+            }),
+        },
+        Reference { .. } => Err(Error::violation("service", "required field missing")),
+    }
+}
+
+async fn instance(
+    store: &Store,
+    application: &Application,
+    segment: &str,
+) -> Result<ConnectionDetail, Error> {
+    let id = path::id::<ConnectionId>(segment)?;
+    store.connection(application.id, id).await?.ok_or(Error::NotFound)
+}
+
+/// List an application's connections
+#[utoipa::path(
+    get, path = "/developers/{developer}/applications/{application}/application_instances",
+    tag = "application_instances", operation_id = "list_application_instances",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+        ("size" = Option<u16>, Query, description = "Connections per page, 1 to 1000; 100 by default"),
+        ("offset" = Option<String>, Query, description = "Where the page begins, from `next` of the page before"),
+    ),
+    responses(
+        (status = 200, body = Page<InstanceBody<ApplicationBody<DeveloperBody>>>,
+            example = json!({"data": [example_in_full()], "next": null, "total": 1})),
+        (status = 400, body = Violation),
+        (status = 404, body = Message),
+    ),
+)]
+pub async fn list(
+    State(app): State<App>,
+    Segments((developer, application)): Segments<(String, String)>,
+    query: Query,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let connections = app.store.connections_of_application(application.id, query.page()?).await?;
+    Ok(query.list(connections, InstanceBody::<InFull>::from))
+}
+
+/// Connect an application to a service
+#[utoipa::path(
+    post, path = "/developers/{developer}/applications/{application}/application_instances",
+    tag = "application_instances", operation_id = "create_application_instance",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+    ),
+    request_body(
+        content((InstanceInput = "application/json"), (InstanceInput = "application/x-www-form-urlencoded")),
+        example = json!({"service": {"id": "212a758a-810b-4226-9175-b1b44eecebec"}})
+    ),
+    responses(
+        (status = 201, body = InstanceBody<Ref>, example = json!(example())),
+        (status = 400, body = Violation),
+        (status = 404, body = Message),
+        (status = 409, body = Violation, description = "The application is connected to the service already"),
+    ),
+)]
+pub async fn create(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Segments((developer, application)): Segments<(String, String)>,
+    input: Input,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let input: InstanceInput = members::typed(SCHEMA.insert(input)?)?;
+    let new = NewConnection {
+        id: input.id.map(ConnectionId),
+        service: service_id(&app.store, input.service).await?,
+        status: input.status.map(status).transpose()?,
+        suspended: input.suspended,
+    };
+    let mut writer = app.store.write(&actor).await?;
+    let connection = writer.create_connection(application.id, new).await?;
+    let revision = writer.commit().await?;
+    Ok(reply::written(StatusCode::CREATED, &InstanceBody::<Ref>::from(&connection), revision))
+}
+
+/// Read a connection
+#[utoipa::path(
+    get, path = "/developers/{developer}/applications/{application}/application_instances/{instance}",
+    tag = "application_instances", operation_id = "get_application_instance",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+        ("instance" = Uuid, Path),
+    ),
+    responses(
+        (status = 200, body = InstanceBody<Ref>, example = json!(example())),
+        (status = 404, body = Message),
+    ),
+)]
+pub async fn get(
+    State(app): State<App>,
+    Segments((developer, application, instance)): Segments<(String, String, String)>,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let connection = self::instance(&app.store, &application, &instance).await?;
+    Ok(reply::ok(&InstanceBody::<Ref>::from(&connection)))
+}
+
+/// Approve, reject, revoke, suspend or redirect a connection
+#[utoipa::path(
+    patch, path = "/developers/{developer}/applications/{application}/application_instances/{instance}",
+    tag = "application_instances", operation_id = "update_application_instance",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+        ("instance" = Uuid, Path),
+    ),
+    request_body(
+        content((InstanceChanges = "application/json"), (InstanceChanges = "application/x-www-form-urlencoded")),
+        example = json!({"status": 0})
+    ),
+    responses(
+        (status = 200, body = InstanceBody<Ref>, example = json!(example())),
+        (status = 400, body = Violation),
+        (status = 404, body = Message),
+        (status = 409, body = Violation, description = "The application is connected to the service already"),
+    ),
+)]
+pub async fn update(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Segments((developer, application, instance)): Segments<(String, String, String)>,
+    input: Input,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let connection = self::instance(&app.store, &application, &instance).await?;
+    let changes = SCHEMA.update(input, &json!(InstanceBody::<Ref>::from(&connection)))?;
+    let changes: InstanceChanges = members::typed(changes)?;
+    let service = match changes.service {
+        Some(reference) => Some(service_id(&app.store, reference).await?),
+        None => None,
+    };
+    let patch = ConnectionPatch {
+        status: changes.status.map(status).transpose()?,
+        suspended: changes.suspended,
+        service,
+    };
+    let mut writer = app.store.write(&actor).await?;
+    let connection = writer.update_connection(application.id, connection.connection.id, patch).await?;
+    let revision = writer.commit().await?;
+    Ok(reply::written(StatusCode::OK, &InstanceBody::<Ref>::from(&connection), revision))
+}
+
+/// Disconnect an application from a service
+#[utoipa::path(
+    delete, path = "/developers/{developer}/applications/{application}/application_instances/{instance}",
+    tag = "application_instances", operation_id = "delete_application_instance",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+        ("instance" = Uuid, Path),
+    ),
+    responses((status = 204, description = "Deleted"), (status = 404, body = Message)),
+)]
+pub async fn delete(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Segments((developer, application, instance)): Segments<(String, String, String)>,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let id = path::id::<ConnectionId>(&instance)?;
+    let mut writer = app.store.write(&actor).await?;
+    writer.delete_connection(application.id, id).await?;
+    Ok(reply::deleted(writer.commit().await?))
+}
+
+fn example() -> Value {
+    example_of(&json!({"id": "ca0d62bd-4616-4b87-b947-43e33e5418f0"}))
+}
+
+/// As lists have it.
+pub fn example_in_full() -> Value {
+    example_of(&applications::example_of(&developers::example()))
+}
+
+fn example_of(application: &Value) -> Value {
+    json!({
+        "application": application,
+        "composite_id": "ca0d62bd-4616-4b87-b947-43e33e5418f0_212a758a-810b-4226-9175-b1b44eecebec",
+        "created_at": 1_645_570_372, "id": "50193ee0-372a-4694-874c-90ffbc0ae522",
+        "service": {"id": "212a758a-810b-4226-9175-b1b44eecebec"}, "status": 1, "suspended": false,
+        "updated_at": 1_645_570_372
+    })
+}

@@ -1,0 +1,265 @@
+//! `/developers/{developer}/applications`: what a developer registers and what holds credentials and connections.
+
+use app_auth_core::ids::ApplicationId;
+use app_auth_core::record::CredentialRecord;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::bodies::{Message, Ref, Violation};
+use super::conventions::query::Page;
+use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
+use crate::api::App;
+use crate::model::{Application, ApplicationPatch, NewApplication, Update, rules};
+use crate::store::Actor;
+
+const SCHEMA: Schema = Schema {
+    fields: &[
+        Field::new("id", Kind::Uuid).immutable(),
+        Field::new("name", Kind::checked_text(rules::NAME_MAX, texts::line)).required(),
+        Field::new("redirect_uri", Kind::checked_text(rules::URI_MAX, texts::redirect_uri)).required(),
+        Field::new("description", Kind::text(rules::DESCRIPTION_MAX)),
+        Field::new("meta", Kind::JsonText { max: rules::META_MAX, rules: |_| Ok(()) }),
+        Field::new("custom_id", Kind::checked_text(CredentialRecord::CUSTOM_ID_MAX, texts::line)),
+        Field::read_only("consumer"),
+        Field::read_only("developer"),
+        Field::read_only("created_at"),
+        Field::read_only("updated_at"),
+    ],
+};
+
+/// An application. `developer` is its id alone, or all of it where a list has it in full.
+#[derive(Serialize, ToSchema)]
+pub struct ApplicationBody<D> {
+    /// The application's identity at the gateway.
+    consumer: Ref,
+    /// Seconds since the Unix epoch.
+    created_at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    developer: D,
+    id: Uuid,
+    /// The JSON text of an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<String>,
+    name: String,
+    redirect_uri: String,
+    updated_at: i64,
+}
+
+impl<D> ApplicationBody<D> {
+    /// With this for its developer.
+    pub fn new(application: Application, developer: D) -> Self {
+        Self {
+            consumer: application.consumer.0.into(),
+            created_at: application.created_at.seconds(),
+            custom_id: application.custom_id,
+            description: application.description,
+            developer,
+            id: application.id.0,
+            meta: application.meta,
+            name: application.name,
+            redirect_uri: application.redirect_uri,
+            updated_at: application.updated_at.seconds(),
+        }
+    }
+}
+
+impl From<Application> for ApplicationBody<Ref> {
+    fn from(application: Application) -> Self {
+        let developer = application.developer.0.into();
+        Self::new(application, developer)
+    }
+}
+
+/// An application to be made.
+#[derive(Deserialize, ToSchema)]
+pub struct ApplicationInput {
+    /// Absent: a random one.
+    id: Option<Uuid>,
+    /// Unique among the developer's applications.
+    name: String,
+    redirect_uri: String,
+    description: Option<String>,
+    /// An object or its JSON text.
+    meta: Option<String>,
+    /// The application's own name for itself, unique; the upstream sees it as `X-Consumer-Custom-ID`.
+    custom_id: Option<String>,
+}
+
+/// Changes to an application; null unsets.
+#[derive(Deserialize, ToSchema)]
+pub struct ApplicationChanges {
+    name: Option<String>,
+    redirect_uri: Option<String>,
+    #[serde(default, deserialize_with = "members::update")]
+    #[schema(value_type = Option<String>)]
+    description: Update<String>,
+    #[serde(default, deserialize_with = "members::update")]
+    #[schema(value_type = Option<String>)]
+    meta: Update<String>,
+    #[serde(default, deserialize_with = "members::update")]
+    #[schema(value_type = Option<String>)]
+    custom_id: Update<String>,
+}
+
+/// List a developer's applications
+#[utoipa::path(
+    get, path = "/developers/{developer}/applications", tag = "applications", operation_id = "list_applications",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("size" = Option<u16>, Query, description = "Applications per page, 1 to 1000; 100 by default"),
+        ("offset" = Option<String>, Query, description = "Where the page begins, from `next` of the page before"),
+    ),
+    responses(
+        (status = 200, body = Page<ApplicationBody<Ref>>, example = json!({"data": [example()], "next": null, "total": 1})),
+        (status = 400, body = Violation),
+        (status = 404, body = Message),
+    ),
+)]
+pub async fn list(
+    State(app): State<App>,
+    Segments(developer): Segments<String>,
+    query: Query,
+) -> Result<Response, Error> {
+    let developer = path::developer(&app.store, &developer).await?;
+    let applications = app.store.applications(developer.id, query.page()?).await?;
+    Ok(query.list(applications, ApplicationBody::from))
+}
+
+/// Create an application
+#[utoipa::path(
+    post, path = "/developers/{developer}/applications", tag = "applications", operation_id = "create_application",
+    params(("developer" = String, Path, description = "E-mail address or id")),
+    request_body(
+        content((ApplicationInput = "application/json"), (ApplicationInput = "application/x-www-form-urlencoded")),
+        example = json!({"name": "billing", "redirect_uri": "https://example.com/callback"})
+    ),
+    responses(
+        (status = 201, body = ApplicationBody<Ref>, example = json!(example())),
+        (status = 400, body = Violation),
+        (status = 404, body = Message),
+        (status = 409, body = Violation, description = "The name or custom_id is taken"),
+    ),
+)]
+pub async fn create(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Segments(developer): Segments<String>,
+    input: Input,
+) -> Result<Response, Error> {
+    let developer = path::developer(&app.store, &developer).await?;
+    let input: ApplicationInput = members::typed(SCHEMA.insert(input)?)?;
+    let new = NewApplication {
+        id: input.id.map(ApplicationId),
+        name: input.name,
+        redirect_uri: input.redirect_uri,
+        description: input.description,
+        meta: input.meta,
+        custom_id: input.custom_id,
+    };
+    let mut writer = app.store.write(&actor).await?;
+    let application = writer.create_application(developer.id, new).await?;
+    let revision = writer.commit().await?;
+    Ok(reply::written(StatusCode::CREATED, &ApplicationBody::from(application), revision))
+}
+
+/// Read an application
+#[utoipa::path(
+    get, path = "/developers/{developer}/applications/{application}", tag = "applications", operation_id = "get_application",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+    ),
+    responses(
+        (status = 200, body = ApplicationBody<Ref>, example = json!(example())),
+        (status = 404, body = Message),
+    ),
+)]
+pub async fn get(
+    State(app): State<App>,
+    Segments((developer, application)): Segments<(String, String)>,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    Ok(reply::ok(&ApplicationBody::from(application)))
+}
+
+/// Change an application
+#[utoipa::path(
+    patch, path = "/developers/{developer}/applications/{application}", tag = "applications", operation_id = "update_application",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+    ),
+    request_body(
+        content((ApplicationChanges = "application/json"), (ApplicationChanges = "application/x-www-form-urlencoded")),
+        example = json!({"custom_id": "billing"})
+    ),
+    responses(
+        (status = 200, body = ApplicationBody<Ref>, example = json!(example())),
+        (status = 400, body = Violation),
+        (status = 404, body = Message),
+        (status = 409, body = Violation, description = "The name or custom_id is taken"),
+    ),
+)]
+pub async fn update(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Segments((developer, application)): Segments<(String, String)>,
+    input: Input,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let (developer, id) = (application.developer, application.id);
+    let changes = SCHEMA.update(input, &json!(ApplicationBody::from(application)))?;
+    let changes: ApplicationChanges = members::typed(changes)?;
+    let patch = ApplicationPatch {
+        name: changes.name,
+        redirect_uri: changes.redirect_uri,
+        description: changes.description,
+        meta: changes.meta,
+        custom_id: changes.custom_id,
+    };
+    let mut writer = app.store.write(&actor).await?;
+    let application = writer.update_application(developer, id, patch).await?;
+    let revision = writer.commit().await?;
+    Ok(reply::written(StatusCode::OK, &ApplicationBody::from(application), revision))
+}
+
+/// Delete an application with its credentials and connections
+#[utoipa::path(
+    delete, path = "/developers/{developer}/applications/{application}", tag = "applications", operation_id = "delete_application",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+    ),
+    responses((status = 204, description = "Deleted"), (status = 404, body = Message)),
+)]
+pub async fn delete(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Segments((developer, application)): Segments<(String, String)>,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let mut writer = app.store.write(&actor).await?;
+    writer.delete_application(application.developer, application.id).await?;
+    Ok(reply::deleted(writer.commit().await?))
+}
+
+fn example() -> Value {
+    example_of(&json!({"id": "f94e4fbd-c30b-41d7-b349-13c8f4fc23ca"}))
+}
+
+/// With this for its developer.
+pub fn example_of(developer: &Value) -> Value {
+    json!({
+        "consumer": {"id": "d5ea9628-f359-4b96-9f76-61562aaf4300"}, "created_at": 1_644_965_555, "custom_id": "billing",
+        "developer": developer, "id": "ca0d62bd-4616-4b87-b947-43e33e5418f0", "name": "billing",
+        "redirect_uri": "https://example.com/callback", "updated_at": 1_644_965_555
+    })
+}

@@ -1,0 +1,70 @@
+//! What the segments of a path name. A segment that cannot name anything is "not found", like one that does not.
+
+use std::str::FromStr;
+
+use app_auth_core::ids::ApplicationId;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::error::Error;
+use super::texts;
+use crate::model::{Application, Developer, DeveloperRef, Service, ServiceRef};
+use crate::store::Store;
+
+/// The variable segments of a path, decoded.
+pub struct Segments<T>(pub T);
+
+impl<S, T> FromRequestParts<S> for Segments<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Send,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        // The only way to fail is a segment that is not UTF-8.
+        Path::from_request_parts(parts, state)
+            .await
+            .map(|Path(segments)| Self(segments))
+            .map_err(|_| Error::NotFound)
+    }
+}
+
+/// An identifier.
+pub fn id<T: FromStr>(segment: &str) -> Result<T, Error> {
+    segment.parse().map_err(|_| Error::NotFound)
+}
+
+/// A developer, by e-mail or id.
+pub async fn developer(store: &Store, segment: &str) -> Result<Developer, Error> {
+    find_developer(store, segment).await?.ok_or(Error::NotFound)
+}
+
+/// A developer, by e-mail or id, if there is one.
+pub async fn find_developer(store: &Store, segment: &str) -> Result<Option<Developer>, Error> {
+    if texts::storable(segment).is_err() {
+        return Ok(None);
+    }
+    Ok(store.developer(&DeveloperRef::parse(segment)).await?)
+}
+
+/// An application of a developer.
+pub async fn application(store: &Store, developer: &str, application: &str) -> Result<Application, Error> {
+    let developer = self::developer(store, developer).await?;
+    let application = id::<ApplicationId>(application)?;
+    store.application(developer.id, application).await?.ok_or(Error::NotFound)
+}
+
+/// A service, by name or id.
+pub async fn service(store: &Store, segment: &str) -> Result<Service, Error> {
+    find_service(store, segment).await?.ok_or(Error::NotFound)
+}
+
+/// A service, by name or id, if there is one.
+pub async fn find_service(store: &Store, segment: &str) -> Result<Option<Service>, Error> {
+    if texts::storable(segment).is_err() {
+        return Ok(None);
+    }
+    Ok(store.service(&ServiceRef::parse(segment)).await?)
+}

@@ -1,0 +1,159 @@
+//! Query arguments of a request and the two list formats: `{data, next, total}` of the developer family and
+//! `{data, next[, offset]}` of core entities.
+
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, OriginalUri};
+use axum::http::request::Parts;
+use axum::response::Response;
+use serde::Serialize;
+use url::form_urlencoded;
+use utoipa::ToSchema;
+
+use super::error::Error;
+use super::reply;
+use crate::model::{Listed, Offset, PageRequest};
+
+/// The arguments of a request, and its path as the caller wrote it.
+pub struct Query {
+    path: String,
+    arguments: Vec<(String, String)>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+        let arguments =
+            form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        Ok(Self { path: uri.path().to_owned(), arguments })
+    }
+}
+
+impl Query {
+    /// The first argument of that name.
+    pub fn argument(&self, name: &str) -> Option<&str> {
+        self.arguments.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// An integer argument within inclusive bounds.
+    pub fn integer(&self, name: &'static str, min: i64, max: i64) -> Result<Option<i64>, Error> {
+        let Some(text) = self.argument(name) else {
+            return Ok(None);
+        };
+        let refuse = |problem: String| Err(Error::InvalidOption { name, problem });
+        match text.parse() {
+            Ok(value) if (min..=max).contains(&value) => Ok(Some(value)),
+            Ok(_) => refuse(format!("value should be between {min} and {max}")),
+            Err(_) => refuse("expected an integer".into()),
+        }
+    }
+
+    /// The page that `size` and `offset` ask for.
+    pub fn page(&self) -> Result<PageRequest, Error> {
+        let mut page = PageRequest::default();
+        if let Some(size) = self.argument("size") {
+            page.size = size
+                .parse()
+                .ok()
+                .filter(|size| (1..=PageRequest::SIZE_MAX).contains(size))
+                .ok_or(Error::InvalidSize)?;
+        }
+        if let Some(offset) = self.argument("offset") {
+            let offset = offset.parse::<Offset>().map_err(|_| Error::InvalidOffset(offset.to_owned()))?;
+            page.offset = Some(offset);
+        }
+        Ok(page)
+    }
+
+    /// The path of the page that begins at `offset`, with the arguments of this request.
+    fn next(&self, offset: &Offset) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("offset", &offset.to_string());
+        query.extend_pairs(self.arguments.iter().filter(|(name, _)| name != "offset"));
+        format!("{}?{}", self.path, query.finish())
+    }
+
+    /// A list of the developer family.
+    pub fn list<T, B: Serialize>(&self, listed: Listed<T>, body: impl FnMut(T) -> B) -> Response {
+        reply::ok(&Page {
+            next: listed.next.as_ref().map(|offset| self.next(offset)),
+            total: listed.total,
+            data: listed.items.into_iter().map(body).collect::<Vec<_>>(),
+        })
+    }
+
+    /// A list of core entities.
+    pub fn core_list<T, B: Serialize>(&self, listed: Listed<T>, body: impl FnMut(T) -> B) -> Response {
+        reply::ok(&CorePage {
+            next: listed.next.as_ref().map(|offset| self.next(offset)),
+            offset: listed.next.map(|offset| offset.to_string()),
+            data: listed.items.into_iter().map(body).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A page of a list of the developer family.
+#[derive(Serialize, ToSchema)]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    /// Path of the next page; null on the last.
+    pub next: Option<String>,
+    /// Number of entities on all pages.
+    pub total: u64,
+}
+
+/// A page of a list of core entities.
+#[derive(Serialize, ToSchema)]
+pub struct CorePage<T> {
+    pub data: Vec<T>,
+    /// Path of the next page; null on the last.
+    pub next: Option<String>,
+    /// `offset` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(uri: &str) -> Query {
+        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        Query {
+            path: path.to_owned(),
+            arguments: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+        }
+    }
+
+    #[test]
+    fn size_is_an_integer_between_1_and_1000() {
+        for (uri, size) in [("/d", 100), ("/d?size=1", 1), ("/d?size=1000", 1000)] {
+            assert_eq!(query(uri).page().map(|page| page.size).ok(), Some(size), "{uri}");
+        }
+        for size in ["0", "1001", "-1", "1.5", "x", "", "99999999999"] {
+            assert!(matches!(query(&format!("/d?size={size}")).page(), Err(Error::InvalidSize)), "{size}");
+        }
+    }
+
+    #[test]
+    fn an_offset_that_no_list_gave_out_is_refused() {
+        for offset in ["x", "", "AAAA", "%00", "a/b"] {
+            assert!(
+                matches!(query(&format!("/d?offset={offset}")).page(), Err(Error::InvalidOffset(_))),
+                "{offset}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_next_page_keeps_the_arguments_and_names_where_to_go_on() {
+        let offset: Offset = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
+        assert_eq!(
+            query("/developers?status=0&size=2&offset=x").next(&offset),
+            format!("/developers?offset={offset}&status=0&size=2")
+        );
+        assert_eq!(query("/developers").next(&offset), format!("/developers?offset={offset}"));
+    }
+}

@@ -1,0 +1,292 @@
+//! `/developers/{developer}/applications/{application}/credentials/key-auth`: API keys of an application. Several may live
+//! at once, each with an expiry of its own, so that keys can be rotated with an overlap.
+
+use app_auth_core::ids::CredentialId;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::bodies::{Message, Ref, Violation};
+use super::conventions::query::Page;
+use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
+use crate::api::App;
+use crate::model::{
+    Application, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
+    PlainSecret, Timestamp, Update, rules,
+};
+use crate::store::{Actor, Store};
+
+/// Longest life of a key, in seconds; a little over three years.
+const TTL_MAX: i64 = 100_000_000;
+
+const SCHEMA: Schema = Schema {
+    fields: &[
+        Field::new("id", Kind::Uuid).immutable(),
+        Field::new("key", Kind::checked_text(PlainSecret::MAX, texts::key)).lasting(),
+        Field::new("ttl", Kind::Integer { min: 0, max: TTL_MAX }),
+        Field::new(
+            "tags",
+            Kind::Set { of: &Kind::checked_text(rules::NAME_MAX, texts::tag), max: rules::LIST_MAX },
+        ),
+        Field::read_only("consumer"),
+        Field::read_only("created_at"),
+        Field::read_only("expires_at"),
+    ],
+};
+
+/// An API key of an application.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyAuthCredential)]
+pub struct KeyAuthBody {
+    consumer: Ref,
+    /// Seconds since the Unix epoch.
+    created_at: i64,
+    /// When the key ceases to hold, in seconds since the Unix epoch; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+    id: Uuid,
+    /// Absent where the server shows it only once, when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// The end of the key, where that is not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_four: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+    /// Seconds left until `expires_at`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<i64>,
+}
+
+impl KeyAuthBody {
+    /// `None` for a credential of another kind, which the store does not answer here.
+    fn new(application: &Application, credential: Credential, now: Timestamp) -> Option<Self> {
+        let CredentialSecret::KeyAuth { key } = credential.secret else {
+            return None;
+        };
+        let left = |expiry: Timestamp| expiry.seconds().saturating_sub(now.seconds()).max(0);
+        Some(Self {
+            consumer: application.consumer.0.into(),
+            created_at: credential.created_at.seconds(),
+            expires_at: credential.expires_at.map(Timestamp::seconds),
+            id: credential.id.0,
+            last_four: key.is_none().then_some(credential.last_four),
+            key: key.map(|key| key.expose().to_owned()),
+            tags: credential.tags,
+            ttl: credential.expires_at.map(left),
+        })
+    }
+}
+
+/// An API key to be made; without a body, everything is made up.
+#[derive(Deserialize, ToSchema)]
+pub struct KeyAuthInput {
+    /// Absent: a random one.
+    id: Option<Uuid>,
+    /// Absent: 32 random characters.
+    key: Option<String>,
+    /// Seconds until the key ceases to hold; absent or 0: it holds until it is deleted.
+    #[schema(maximum = 100_000_000)]
+    ttl: Option<i64>,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+/// Changes to an API key; null unsets.
+#[derive(Deserialize, ToSchema)]
+pub struct KeyAuthChanges {
+    key: Option<String>,
+    /// Seconds from now until the key ceases to hold; null or 0: it holds until it is deleted.
+    #[serde(default, deserialize_with = "members::update")]
+    #[schema(value_type = Option<i64>, maximum = 100_000_000)]
+    ttl: Update<i64>,
+    #[serde(default, deserialize_with = "members::update")]
+    #[schema(value_type = Option<Vec<String>>)]
+    tags: Update<Vec<String>>,
+}
+
+/// The instant `ttl` seconds from now; 0 stands for never.
+fn expiry(store: &Store, ttl: i64) -> Option<Timestamp> {
+    (ttl > 0).then(|| store.now().plus_millis(ttl.saturating_mul(1000)))
+}
+
+async fn credential(store: &Store, application: &Application, segment: &str) -> Result<Credential, Error> {
+    let id = path::id::<CredentialId>(segment)?;
+    store.credential(application.id, CredentialKind::KeyAuth, id).await?.ok_or(Error::NotFound)
+}
+
+/// List an application's API keys
+#[utoipa::path(
+    get, path = "/developers/{developer}/applications/{application}/credentials/key-auth", tag = "credentials",
+    operation_id = "list_key_auth_credentials",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+        ("size" = Option<u16>, Query, description = "Credentials per page, 1 to 1000; 100 by default"),
+        ("offset" = Option<String>, Query, description = "Where the page begins, from `next` of the page before"),
+    ),
+    responses(
+        (status = 200, body = Page<KeyAuthBody>, example = json!({"data": [example()], "next": null, "total": 1})),
+        (status = 400, body = Violation),
+        (status = 404, body = Message),
+    ),
+)]
+pub async fn list(
+    State(app): State<App>,
+    Segments((developer, application)): Segments<(String, String)>,
+    query: Query,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let credentials = app.store.credentials(application.id, CredentialKind::KeyAuth, query.page()?).await?;
+    let now = app.store.now();
+    Ok(query.list(credentials, |credential| KeyAuthBody::new(&application, credential, now)))
+}
+
+/// Create an API key for an application
+#[utoipa::path(
+    post, path = "/developers/{developer}/applications/{application}/credentials/key-auth", tag = "credentials",
+    operation_id = "create_key_auth_credential",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+    ),
+    request_body(
+        content((KeyAuthInput = "application/json"), (KeyAuthInput = "application/x-www-form-urlencoded")),
+        example = json!({"ttl": 86400})
+    ),
+    responses(
+        (status = 201, body = KeyAuthBody, example = json!(example())),
+        (status = 400, body = Violation),
+        (status = 404, body = Message),
+        (status = 409, body = Violation, description = "The key is in use"),
+    ),
+)]
+pub async fn create(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Segments((developer, application)): Segments<(String, String)>,
+    input: Input,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let input: KeyAuthInput = members::typed(SCHEMA.insert(input)?)?;
+    let new = NewCredential {
+        id: input.id.map(CredentialId),
+        secret: NewSecret::KeyAuth { key: input.key.map(PlainSecret::new) },
+        expires_at: input.ttl.and_then(|ttl| expiry(&app.store, ttl)),
+        tags: input.tags,
+    };
+    let mut writer = app.store.write(&actor).await?;
+    let credential = writer.create_credential(application.id, new).await?;
+    let revision = writer.commit().await?;
+    let body = KeyAuthBody::new(&application, credential, app.store.now());
+    Ok(reply::written(StatusCode::CREATED, &body, revision))
+}
+
+/// Read an API key of an application
+#[utoipa::path(
+    get, path = "/developers/{developer}/applications/{application}/credentials/key-auth/{credential}",
+    tag = "credentials", operation_id = "get_key_auth_credential",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+        ("credential" = Uuid, Path),
+    ),
+    responses(
+        (status = 200, body = KeyAuthBody, example = json!(example())),
+        (status = 404, body = Message),
+    ),
+)]
+pub async fn get(
+    State(app): State<App>,
+    Segments((developer, application, credential)): Segments<(String, String, String)>,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let credential = self::credential(&app.store, &application, &credential).await?;
+    Ok(reply::ok(&KeyAuthBody::new(&application, credential, app.store.now())))
+}
+
+/// Change an API key or its expiry
+#[utoipa::path(
+    patch, path = "/developers/{developer}/applications/{application}/credentials/key-auth/{credential}",
+    tag = "credentials", operation_id = "update_key_auth_credential",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+        ("credential" = Uuid, Path),
+    ),
+    request_body(
+        content((KeyAuthChanges = "application/json"), (KeyAuthChanges = "application/x-www-form-urlencoded")),
+        example = json!({"ttl": 3600})
+    ),
+    responses(
+        (status = 200, body = KeyAuthBody, example = json!(example())),
+        (status = 400, body = Violation),
+        (status = 404, body = Message),
+        (status = 409, body = Violation, description = "The key is in use"),
+    ),
+)]
+pub async fn update(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Segments((developer, application, credential)): Segments<(String, String, String)>,
+    input: Input,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let credential = self::credential(&app.store, &application, &credential).await?;
+    let id = credential.id;
+    let current = KeyAuthBody::new(&application, credential, app.store.now());
+    let changes: KeyAuthChanges = members::typed(SCHEMA.update(input, &json!(current))?)?;
+    let patch = CredentialPatch {
+        key: changes.key.map(PlainSecret::new),
+        expires_at: match changes.ttl {
+            Update::Keep => Update::Keep,
+            Update::Clear => Update::Clear,
+            Update::Set(ttl) => expiry(&app.store, ttl).map_or(Update::Clear, Update::Set),
+        },
+        tags: match changes.tags {
+            Update::Keep => None,
+            Update::Clear => Some(Vec::new()),
+            Update::Set(tags) => Some(tags),
+        },
+    };
+    let mut writer = app.store.write(&actor).await?;
+    let credential = writer.update_credential(application.id, id, patch).await?;
+    let revision = writer.commit().await?;
+    let body = KeyAuthBody::new(&application, credential, app.store.now());
+    Ok(reply::written(StatusCode::OK, &body, revision))
+}
+
+/// Delete an API key of an application
+#[utoipa::path(
+    delete, path = "/developers/{developer}/applications/{application}/credentials/key-auth/{credential}",
+    tag = "credentials", operation_id = "delete_key_auth_credential",
+    params(
+        ("developer" = String, Path, description = "E-mail address or id"),
+        ("application" = Uuid, Path),
+        ("credential" = Uuid, Path),
+    ),
+    responses((status = 204, description = "Deleted"), (status = 404, body = Message)),
+)]
+pub async fn delete(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Segments((developer, application, credential)): Segments<(String, String, String)>,
+) -> Result<Response, Error> {
+    let application = path::application(&app.store, &developer, &application).await?;
+    let id = path::id::<CredentialId>(&credential)?;
+    let mut writer = app.store.write(&actor).await?;
+    writer.delete_credential(application.id, CredentialKind::KeyAuth, id).await?;
+    Ok(reply::deleted(writer.commit().await?))
+}
+
+fn example() -> Value {
+    json!({
+        "consumer": {"id": "d5ea9628-f359-4b96-9f76-61562aaf4300"}, "created_at": 1_645_567_499,
+        "expires_at": 1_645_653_899, "id": "1b0ba8f4-dd9f-4f68-8108-c81952e05b8e",
+        "key": "wpJqvsTFRjgQstL16pQTYKtlHfkzdJpb", "ttl": 86400
+    })
+}

@@ -119,7 +119,7 @@ impl Portal {
     /// A developer with this status and a fresh address; answers the developer's id.
     pub async fn developer(&self, status: Status) -> Result<String> {
         let email = format!("developer-{}@example.com", Uuid::new_v4().simple());
-        let body = json!({"email": email, "status": status.number()});
+        let body = json!({"email": email, "meta": {"full_name": "A Developer"}, "status": status.number()});
         self.post("/developers", &body).await?.expect(200)?.field("id")
     }
 

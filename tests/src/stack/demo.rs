@@ -75,7 +75,7 @@ impl Story {
             201,
         )
         .await?;
-        let body = json!({"email": "developer@example.com"});
+        let body = json!({"email": "developer@example.com", "meta": {"full_name": "A Developer"}});
         let developer =
             self.change("a developer asks for access", Method::POST, "/developers", body, 200).await?;
         let developer = format!("/developers/{}", developer.field("id")?);

@@ -120,7 +120,9 @@ fn lines_to_copy(admin: &Admin, gateway: &Gateway, service: Uuid) -> String {
         "# a second service (the gateway above protects `echo`)".into(),
         format!("{curl} $ADMIN/services -d name=service-{suffix}"),
         "# a developer, an application with a key, a connection to `echo`".into(),
-        format!("{curl} $ADMIN/developers -d email=developer-{suffix}@example.com -d status=0"),
+        format!(
+            "{curl} $ADMIN/developers -d email=developer-{suffix}@example.com -d meta.full_name=Developer -d status=0"
+        ),
         format!(
             "{curl} $ADMIN{developer}/applications -d id={application} -d name=application-{suffix} \
              -d redirect_uri=https://application.example.com/callback"

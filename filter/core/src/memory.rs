@@ -6,16 +6,21 @@ use std::collections::BTreeMap;
 use crate::host::{HostFailure, SetFailure, SharedData, Stored};
 use crate::state::keys::SharedKey;
 
-/// The double. `strict_absent` is the host on which token 0 means "only if absent".
+/// The double.
 #[derive(Default)]
 pub struct Memory {
     values: RefCell<BTreeMap<SharedKey, (Vec<u8>, u32)>>,
-    pub strict_absent: bool,
+    strict_absent: bool,
     /// Bytes after which the host has no room; `None`: no limit. A full host fails the call.
     pub capacity: Cell<Option<usize>>,
 }
 
 impl Memory {
+    /// A host that takes token 0 as "only if absent".
+    pub fn strict() -> Self {
+        Self { strict_absent: true, ..Self::default() }
+    }
+
     pub fn clear(&self) {
         self.values.borrow_mut().clear();
     }

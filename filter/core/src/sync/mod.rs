@@ -103,6 +103,8 @@ pub struct Syncer {
     task: Task,
     calls: Vec<Call>,
     failures: u32,
+    /// The log says that the admin extension is away.
+    away: bool,
     retry_at: u64,
     reloaded_at: u64,
     sweep: Option<SweepPosition>,
@@ -120,6 +122,7 @@ impl Syncer {
             task: Task::Follow,
             calls: Vec::new(),
             failures: 0,
+            away: false,
             retry_at: 0,
             reloaded_at: 0,
             sweep: Some(SweepPosition::default()),
@@ -198,10 +201,9 @@ impl Syncer {
             (Some(410), _) => self.start_load(now, "the admin extension asks for it"),
             (Some(401 | 403), _) => {
                 self.counters.errors += 1;
-                if self.failures == 0 {
+                if !std::mem::replace(&mut self.away, true) {
                     self.events.push(Event::TokenRefused);
                 }
-                self.failures += 1;
                 self.leadership.yield_until(shared, now + YIELD_FOR);
                 self.calls.clear();
                 self.task = Task::Follow;
@@ -340,7 +342,7 @@ impl Syncer {
     }
 
     fn succeeded(&mut self) {
-        if self.failures > 0 {
+        if std::mem::replace(&mut self.away, false) {
             self.events.push(Event::Back);
         }
         self.failures = 0;
@@ -348,7 +350,7 @@ impl Syncer {
 
     fn failed<S: SharedData>(&mut self, now: u64, shared: &S, how: String) {
         self.counters.errors += 1;
-        if self.failures == 0 {
+        if !std::mem::replace(&mut self.away, true) {
             self.events.push(Event::Away(how));
         }
         self.failures = self.failures.saturating_add(1);

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 const CREDENTIALS: usize = 10_000;
-/// Keys of one application, so that ten thousand credentials need few other calls.
-const KEYS_PER_APPLICATION: usize = 500;
+/// As many as an application may have, so that ten thousand credentials need few other calls.
+const KEYS_PER_APPLICATION: usize = 20;
+const APPLICATIONS_PER_DEVELOPER: usize = 10;
 const WRITERS: usize = 50;
 const CHANGES_PER_WRITER: usize = 6;
 
@@ -17,9 +18,9 @@ const CHANGES_PER_WRITER: usize = 6;
 async fn given_ten_thousand_credentials_when_the_gateway_takes_them_from_a_snapshot_then_each_is_known()
 -> Result<()> {
     let mut scene = Scene::start(Database::Sqlite).await?;
-    let applications = CREDENTIALS / KEYS_PER_APPLICATION;
+    let developers = CREDENTIALS / KEYS_PER_APPLICATION / APPLICATIONS_PER_DEVELOPER;
     let mut writers = Vec::new();
-    for number in 0..applications {
+    for number in 0..developers {
         writers.push(tokio::spawn(many_keys(scene.portal(), scene.service(), number % 2 == 0)));
     }
     let mut keys = Vec::new();
@@ -38,18 +39,21 @@ async fn given_ten_thousand_credentials_when_the_gateway_takes_them_from_a_snaps
     check_all(&scene, &keys).await
 }
 
-/// An application with many keys, approved or pending; answers each key and what the gateway must say to it.
+/// A developer's applications with many keys, all approved or all pending; answers each key and what the gateway must
+/// say to it.
 async fn many_keys(portal: Portal, service: Uuid, approved: bool) -> Result<Vec<(String, Outcome)>> {
     let developer = portal.developer(Status::Approved).await?;
-    let application = portal.application(&developer).await?;
-    let connection = portal.connection(&application, service).await?;
     let outcome = if approved { Outcome::allowed() } else { Outcome::forbidden("pending") };
-    if approved {
-        portal.set_connection(&connection, Status::Approved).await?;
-    }
-    let mut keys = Vec::with_capacity(KEYS_PER_APPLICATION);
-    for _ in 0..KEYS_PER_APPLICATION {
-        keys.push((portal.key(&application).await?.key, outcome.clone()));
+    let mut keys = Vec::new();
+    for _ in 0..APPLICATIONS_PER_DEVELOPER {
+        let application = portal.application(&developer).await?;
+        let connection = portal.connection(&application, service).await?;
+        if approved {
+            portal.set_connection(&connection, Status::Approved).await?;
+        }
+        for _ in 0..KEYS_PER_APPLICATION {
+            keys.push((portal.key(&application).await?.key, outcome.clone()));
+        }
     }
     Ok(keys)
 }

@@ -2,6 +2,7 @@
 //! million credentials take. Everything is measured in one run; nothing here asserts a number.
 
 mod affinity;
+mod footprint;
 mod load;
 mod probe;
 mod report;
@@ -158,21 +159,12 @@ async fn measure_snapshot(plan: Plan, store: &Store, upstream: &Upstream) -> Res
     let report = SnapshotReport {
         credentials: plan.many,
         seconds,
-        shared_data_bytes_per_credential: shared_data_bytes(&row)
-            .await?
-            .map(|bytes| bytes / plan.many as f64),
+        shared_data_bytes_per_credential: footprint::bytes_per_record(&store.admin.gateway_client()).await?,
         resident_bytes_per_credential: after.saturating_sub(before) as f64 / plan.many as f64,
         requests,
         baseline,
     };
     Ok((row, report))
-}
-
-/// The filter's own count of what it keeps, if it has such a metric.
-async fn shared_data_bytes(row: &Row) -> Result<Option<f64>> {
-    let metrics = row.control.get("/stats/prometheus").await?.text();
-    let line = metrics.lines().find(|line| !line.starts_with('#') && line.contains("shared_data_bytes"));
-    Ok(line.and_then(|line| line.rsplit(' ').next()?.parse().ok()))
 }
 
 struct Probe {

@@ -51,8 +51,8 @@ pub struct SnapshotReport {
     pub credentials: usize,
     /// From the gateway's start to its first decision.
     pub seconds: f64,
-    /// As the filter's own metric has it, where there is one.
-    pub shared_data_bytes_per_credential: Option<f64>,
+    /// Keys and values, buckets' frames included.
+    pub shared_data_bytes_per_credential: f64,
     /// Growth of the gateway's resident memory.
     pub resident_bytes_per_credential: f64,
     /// Requests while the snapshot was taken.
@@ -128,9 +128,10 @@ impl Report {
         }
         if let Some(snapshot) = &self.snapshot {
             println!("\nsnapshot of {} credentials   {:.1} s", snapshot.credentials, snapshot.seconds);
-            if let Some(bytes) = snapshot.shared_data_bytes_per_credential {
-                println!("shared data per credential           {bytes:.0} bytes");
-            }
+            println!(
+                "shared data per credential           {:.0} bytes",
+                snapshot.shared_data_bytes_per_credential
+            );
             println!(
                 "resident memory per credential       {:.0} bytes",
                 snapshot.resident_bytes_per_credential

@@ -18,7 +18,6 @@ use crate::{binaries, ports, wait};
 pub struct Row {
     pub name: &'static str,
     pub port: u16,
-    pub control: Client,
     /// A file of keys it lets through.
     pub keys: PathBuf,
     process: Process,
@@ -53,7 +52,7 @@ impl Row {
             Ok(control.get("/ready").await.is_ok_and(|answer| answer.status == 200))
         })
         .await?;
-        Ok(Self { name, port, control, keys: keys.into(), process })
+        Ok(Self { name, port, keys: keys.into(), process })
     }
 
     pub fn pid(&self) -> u32 {

@@ -65,6 +65,11 @@ impl Store {
 }
 
 impl Writer {
+    /// The service as it is until this change ends: nobody else can write meanwhile.
+    pub async fn service(&mut self, id: ServiceId) -> Result<Service> {
+        existing(self.conn(), id).await
+    }
+
     pub async fn create_service(&mut self, new: NewService) -> Result<Service> {
         let service = Service {
             id: match new.id {

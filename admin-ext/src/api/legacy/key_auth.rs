@@ -20,6 +20,8 @@ use crate::model::{
 };
 use crate::store::{Actor, Store};
 
+const KIND: CredentialKind = CredentialKind::KeyAuth;
+
 /// Longest life of a key, in seconds; a little over three years.
 const TTL_MAX: i64 = 100_000_000;
 
@@ -114,11 +116,6 @@ fn expiry(store: &Store, ttl: i64) -> Option<Timestamp> {
     (ttl > 0).then(|| store.now().plus_millis(ttl.saturating_mul(1000)))
 }
 
-async fn credential(store: &Store, application: &Application, segment: &str) -> Result<Credential, Error> {
-    let id = path::id::<CredentialId>(segment)?;
-    store.credential(application.id, CredentialKind::KeyAuth, id).await?.ok_or(Error::NotFound)
-}
-
 /// List an application's API keys
 #[utoipa::path(
     get, path = "/developers/{developer}/applications/{application}/credentials/key-auth", tag = "credentials",
@@ -141,7 +138,7 @@ pub async fn list(
     query: Query,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let credentials = app.store.credentials(application.id, CredentialKind::KeyAuth, query.page()?).await?;
+    let credentials = app.store.credentials(application.id, KIND, query.page()?).await?;
     let now = app.store.now();
     Ok(query.list(credentials, |credential| KeyAuthBody::new(&application, credential, now)))
 }
@@ -193,7 +190,7 @@ pub async fn create(
     params(
         ("developer" = String, Path, description = "E-mail address or id"),
         ("application" = Uuid, Path),
-        ("credential" = Uuid, Path),
+        ("credential" = String, Path, description = "Id or key"),
     ),
     responses(
         (status = 200, body = KeyAuthBody, example = json!(example())),
@@ -205,7 +202,7 @@ pub async fn get(
     Segments((developer, application, credential)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let credential = self::credential(&app.store, &application, &credential).await?;
+    let credential = path::credential(&app.store, &application, KIND, &credential).await?;
     Ok(reply::ok(&KeyAuthBody::new(&application, credential, app.store.now())))
 }
 
@@ -216,7 +213,7 @@ pub async fn get(
     params(
         ("developer" = String, Path, description = "E-mail address or id"),
         ("application" = Uuid, Path),
-        ("credential" = Uuid, Path),
+        ("credential" = String, Path, description = "Id or key"),
     ),
     request_body(
         content((KeyAuthChanges = "application/json"), (KeyAuthChanges = "application/x-www-form-urlencoded")),
@@ -236,7 +233,7 @@ pub async fn update(
     input: Input,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let credential = self::credential(&app.store, &application, &credential).await?;
+    let credential = path::credential(&app.store, &application, KIND, &credential).await?;
     let id = credential.id;
     let current = KeyAuthBody::new(&application, credential, app.store.now());
     let changes: KeyAuthChanges = members::typed(SCHEMA.update(input, &json!(current))?)?;
@@ -267,7 +264,7 @@ pub async fn update(
     params(
         ("developer" = String, Path, description = "E-mail address or id"),
         ("application" = Uuid, Path),
-        ("credential" = Uuid, Path),
+        ("credential" = String, Path, description = "Id or key"),
     ),
     responses((status = 204, description = "Deleted"), (status = 404, body = Message)),
 )]
@@ -277,9 +274,9 @@ pub async fn delete(
     Segments((developer, application, credential)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let id = path::id::<CredentialId>(&credential)?;
+    let credential = path::credential(&app.store, &application, KIND, &credential).await?;
     let mut writer = app.store.write(&actor).await?;
-    writer.delete_credential(application.id, CredentialKind::KeyAuth, id).await?;
+    writer.delete_credential(application.id, KIND, credential.id).await?;
     Ok(reply::deleted(writer.commit().await?))
 }
 

@@ -20,6 +20,8 @@ use crate::model::{
 };
 use crate::store::Actor;
 
+const KIND: CredentialKind = CredentialKind::OAuth2;
+
 const SCHEMA: Schema = Schema {
     fields: &[
         Field::new("id", Kind::Uuid),
@@ -148,7 +150,7 @@ pub async fn list(
     query: Query,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let credentials = app.store.credentials(application.id, CredentialKind::OAuth2, query.page()?).await?;
+    let credentials = app.store.credentials(application.id, KIND, query.page()?).await?;
     Ok(query.list(credentials, |credential| OAuth2Body::new(&application, credential)))
 }
 
@@ -201,7 +203,7 @@ pub async fn create(
     params(
         ("developer" = String, Path, description = "E-mail address or id"),
         ("application" = Uuid, Path),
-        ("credential" = Uuid, Path),
+        ("credential" = String, Path, description = "Id or client_id"),
     ),
     responses(
         (status = 200, body = OAuth2Body, example = json!(example())),
@@ -213,9 +215,7 @@ pub async fn get(
     Segments((developer, application, credential)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let id = path::id::<CredentialId>(&credential)?;
-    let credential =
-        app.store.credential(application.id, CredentialKind::OAuth2, id).await?.ok_or(Error::NotFound)?;
+    let credential = path::credential(&app.store, &application, KIND, &credential).await?;
     Ok(reply::ok(&OAuth2Body::new(&application, credential)))
 }
 
@@ -226,7 +226,7 @@ pub async fn get(
     params(
         ("developer" = String, Path, description = "E-mail address or id"),
         ("application" = Uuid, Path),
-        ("credential" = Uuid, Path),
+        ("credential" = String, Path, description = "Id or client_id"),
     ),
     responses((status = 204, description = "Deleted"), (status = 404, body = Message)),
 )]
@@ -236,9 +236,9 @@ pub async fn delete(
     Segments((developer, application, credential)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let id = path::id::<CredentialId>(&credential)?;
+    let credential = path::credential(&app.store, &application, KIND, &credential).await?;
     let mut writer = app.store.write(&actor).await?;
-    writer.delete_credential(application.id, CredentialKind::OAuth2, id).await?;
+    writer.delete_credential(application.id, KIND, credential.id).await?;
     Ok(reply::deleted(writer.commit().await?))
 }
 

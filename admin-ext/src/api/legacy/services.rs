@@ -290,16 +290,16 @@ pub async fn update(
     Segments(service): Segments<String>,
     input: Input,
 ) -> Result<Response, Error> {
-    let service = path::service(&app.store, &service).await?;
-    let id = service.id;
-    let changes = SCHEMA.update(input, &json!(ServiceBody::from(service)))?;
-    let changes: ServiceChanges = members::typed(changes)?;
+    let id = path::service(&app.store, &service).await?.id;
+    let mut writer = app.store.write(&actor).await?;
+    // Read where nobody else can change it any more, because the members of `key_auth` merge with what they are now.
+    let service = writer.service(id).await?;
+    let changes: ServiceChanges = members::typed(SCHEMA.update(input, &json!(ServiceBody::from(service)))?)?;
     let patch = ServicePatch {
         name: changes.name,
         auto_approve: changes.auto_approve,
         key_auth: changes.key_auth.map(KeyAuthConfig::from),
     };
-    let mut writer = app.store.write(&actor).await?;
     let service = writer.update_service(id, patch).await?;
     let revision = writer.commit().await?;
     Ok(reply::written(StatusCode::OK, &ServiceBody::from(service), revision))

@@ -2,14 +2,16 @@
 
 use std::str::FromStr;
 
-use app_auth_core::ids::ApplicationId;
+use app_auth_core::ids::{ApplicationId, CredentialId};
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::error::Error;
 use super::texts;
-use crate::model::{Application, Developer, DeveloperRef, Service, ServiceRef};
+use crate::model::{
+    Application, Credential, CredentialKind, Developer, DeveloperRef, PlainSecret, Service, ServiceRef,
+};
 use crate::store::Store;
 
 /// The variable segments of a path, decoded.
@@ -54,6 +56,25 @@ pub async fn application(store: &Store, developer: &str, application: &str) -> R
     let developer = self::developer(store, developer).await?;
     let application = id::<ApplicationId>(application)?;
     store.application(developer.id, application).await?.ok_or(Error::NotFound)
+}
+
+/// A credential of an application, by id or by its key or client id.
+pub async fn credential(
+    store: &Store,
+    application: &Application,
+    kind: CredentialKind,
+    segment: &str,
+) -> Result<Credential, Error> {
+    let by_id = match segment.parse::<CredentialId>() {
+        Ok(id) => store.credential(application.id, kind, id).await?,
+        Err(_) => None,
+    };
+    let found = match by_id {
+        // A key may look like an id.
+        None => store.credential_by_key(application.id, kind, &PlainSecret::new(segment)).await?,
+        found => found,
+    };
+    found.ok_or(Error::NotFound)
 }
 
 /// A service, by name or id.

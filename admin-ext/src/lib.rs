@@ -8,6 +8,10 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod cli;
+pub mod config;
 pub mod model;
+pub mod nodes;
 pub mod secrets;
+pub mod server;
 pub mod store;

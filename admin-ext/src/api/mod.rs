@@ -1,8 +1,25 @@
-//! The HTTP side. `legacy` serves `/developers` and `/services`; `gateway` serves the feed.
+//! The HTTP side. `legacy` serves `/developers` and `/services`; `gateway` serves the feed; `ops` serves those who run
+//! the program. Around them: authentication, `Prefer: wait`, and what is measured of every request.
 
+pub mod auth;
+pub mod gateway;
 pub mod legacy;
+pub mod ops;
+pub mod prefer;
 
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tokio::sync::watch;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::nodes::Nodes;
 use crate::store::Store;
+
+/// Largest body of a request, in bytes.
+const BODY_MAX: usize = 1024 * 1024;
 
 /// What every handler gets as its state.
 ///
@@ -12,4 +29,42 @@ use crate::store::Store;
 #[derive(Clone)]
 pub struct App {
     pub store: Store,
+    pub nodes: Nodes,
+    pub settings: Arc<ApiSettings>,
+    /// Turns true when the program is to stop: what is held open is let go.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// What an operator can set about the API.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ApiSettings {
+    /// Lets callers on this machine in without a token if they name this machine as the host.
+    pub allow_loopback_without_token: bool,
+}
+
+/// All endpoints.
+pub fn router(app: App) -> Router {
+    let admin = legacy::router()
+        .fallback(legacy::not_found)
+        .layer(from_fn_with_state(app.clone(), prefer::wait))
+        .layer(from_fn_with_state(app.clone(), auth::admin));
+    let metrics = ops::metrics_router().layer(from_fn_with_state(app.clone(), auth::any));
+    let gateway = gateway::router(&app);
+    Router::new()
+        .merge(ops::router())
+        .merge(metrics)
+        .merge(gateway)
+        .merge(admin)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(CatchPanicLayer::new())
+        .layer(from_fn(ops::observe))
+        .with_state(app)
+}
+
+/// The OpenAPI document of all endpoints.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut document = ops::openapi();
+    document.merge(legacy::openapi());
+    document.merge(gateway::openapi());
+    document
 }

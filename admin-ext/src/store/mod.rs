@@ -34,7 +34,7 @@ pub use audit::AuditEntry;
 pub use error::{Entity, FeedError, StoreError};
 pub use nodes::StoredNode;
 pub use open::{Limits, Reveal, StoreOptions};
-pub use tokens::{Token, TokenKind};
+pub use tokens::{TOKEN_MIN, Token, TokenKind};
 pub use writer::Writer;
 
 use crate::model::{Clock, Entropy, PlainSecret, Timestamp, ambient};

@@ -1,0 +1,67 @@
+//! `/gateway/v1`: what the gateways talk to. The contract is in `app_auth_core::feed`.
+
+mod cursor;
+mod feed;
+mod nodes;
+mod problem;
+mod snapshot;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::problem::Problem;
+use super::{App, auth};
+
+fn endpoints() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(feed::feed))
+        .routes(routes!(snapshot::snapshot))
+        .routes(routes!(nodes::nodes))
+}
+
+/// The endpoints, behind the authentication each of them wants.
+pub fn router(app: &App) -> Router<App> {
+    use axum::routing::get;
+
+    let stream = Router::new()
+        .route("/gateway/v1/feed", get(feed::feed))
+        .route("/gateway/v1/snapshot", get(snapshot::snapshot))
+        .layer(from_fn_with_state(app.clone(), auth::gateway));
+    // Operators look at the nodes as well as gateways may.
+    let nodes = Router::new()
+        .route("/gateway/v1/nodes", get(nodes::nodes))
+        .layer(from_fn_with_state(app.clone(), auth::any));
+    stream.merge(nodes)
+}
+
+/// The description of the endpoints.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    endpoints().into_openapi()
+}
+
+/// Longest name of a node and of a filter's version, in bytes.
+const NAME_MAX: usize = 128;
+
+/// A node's name and version as they may be listed, logged and told to other replicas.
+fn check_name(field: &'static str, value: &str) -> Result<(), Problem> {
+    let fits = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if value.is_empty() || value.len() > NAME_MAX || !value.bytes().all(fits) {
+        let detail = format!("{field}: expected 1 to {NAME_MAX} printable ASCII characters");
+        return Err(Problem::bad_request(detail));
+    }
+    Ok(())
+}
+
+/// The node of a request, if it names one, and its version.
+fn node_of<'a>(
+    node: Option<&'a str>,
+    version: Option<&'a str>,
+) -> Result<Option<(&'a str, &'a str)>, Problem> {
+    let Some(node) = node else { return Ok(None) };
+    check_name("node", node)?;
+    let version = version.unwrap_or("unknown");
+    check_name("version", version)?;
+    Ok(Some((node, version)))
+}

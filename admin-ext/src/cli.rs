@@ -1,0 +1,147 @@
+//! The command line.
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::{Config, LogFormat, Settings};
+use crate::model::Timestamp;
+use crate::store::{Actor, Entity, Store, StoreError, TokenKind};
+use crate::{api, server};
+
+/// Owns developers, applications, credentials and connections, and feeds the gateways.
+#[derive(Parser)]
+#[command(name = "app-auth-admin", version)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the admin APIs and the feed.
+    Serve,
+    /// Make, list and revoke tokens, in the database itself: also while the server runs.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Print the description of the API (OpenAPI).
+    Openapi,
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it; it cannot be shown again.
+    Create {
+        #[arg(long)]
+        kind: Kind,
+        /// What the audit log calls it.
+        #[arg(long)]
+        name: String,
+    },
+    /// List all tokens, without the tokens themselves.
+    List,
+    /// Revoke a token; from then on it opens nothing.
+    Revoke { id: String },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    Admin,
+    Gateway,
+}
+
+impl From<Kind> for TokenKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Admin => Self::Admin,
+            Kind::Gateway => Self::Gateway,
+        }
+    }
+}
+
+/// Runs what the command line says.
+pub fn run() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    if matches!(cli.command, Command::Openapi) {
+        println!("{}", api::openapi().to_pretty_json()?);
+        return Ok(());
+    }
+    let config = Config::load(cli.settings)?;
+    log(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve => {
+                tracing::info!(version = env!("CARGO_PKG_VERSION"), settings = %config, "starting");
+                server::serve(config).await
+            }
+            Command::Token { command } => token(&config, command).await,
+            Command::Openapi => Ok(()),
+        }
+    })
+}
+
+/// Logs go to stderr: stdout is for what the program is asked for.
+fn log(config: &Config) -> anyhow::Result<()> {
+    let targets: Targets = config.log.parse().context("log")?;
+    // Statements of the database driver are noise at best.
+    let targets = targets.with_target("sqlx", tracing::Level::WARN);
+    let registry = tracing_subscriber::registry().with(targets);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => registry.with(layer.with_ansi(false)).try_init()?,
+        LogFormat::Json => registry.with(layer.json()).try_init()?,
+    }
+    Ok(())
+}
+
+async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
+    let store = Store::open(config.store_options()).await.context("the store cannot be opened")?;
+    let actor = Actor { name: "command line".into(), request: String::new() };
+    match command {
+        TokenCommand::Create { kind, name } => {
+            let (token, secret) = store.create_token(&actor, kind.into(), &name).await?;
+            eprintln!("made {} token {}; it is not shown again", token.kind.as_str(), token.id);
+            println!("{}", secret.expose());
+        }
+        TokenCommand::List => {
+            println!(
+                "{:36}  {:7}  {:20}  {:20}  {:20}  name",
+                "id", "kind", "created", "last used", "revoked"
+            );
+            for token in store.tokens().await? {
+                println!(
+                    "{}  {:7}  {:20}  {:20}  {:20}  {}",
+                    token.id,
+                    token.kind.as_str(),
+                    when(Some(token.created_at)),
+                    when(token.last_used_at),
+                    when(token.revoked_at),
+                    token.name
+                );
+            }
+        }
+        TokenCommand::Revoke { id } => {
+            let id = id.parse().ok().context("expected the id of a token, as `token list` shows it")?;
+            match store.revoke_token(&actor, id).await {
+                Ok(_) => eprintln!("revoked {id}"),
+                Err(StoreError::NotFound(Entity::Token)) => bail!("no token has the id {id}"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// An instant for people (RFC 3339), to the second.
+fn when(at: Option<Timestamp>) -> String {
+    let at = at.and_then(|at| jiff::Timestamp::from_second(at.seconds()).ok());
+    at.map_or_else(|| "-".to_owned(), |at| at.to_string())
+}

@@ -20,10 +20,11 @@ pub(crate) type Trap = String;
 
 impl Instance {
     pub fn new(module: &Module, shared: Rc<Shared>, worker: usize, generation: u32) -> Result<Self, Trap> {
-        let mut store = Store::new(module.pre.module().engine(), State::new(shared, worker, generation));
+        let linked = module.linked()?;
+        let mut store = Store::new(linked.module().engine(), State::new(shared, worker, generation));
         store.limiter(|state| &mut state.limits);
         store.set_fuel(FUEL).map_err(|error| format!("{error:#}"))?;
-        let running = module.pre.instantiate(&mut store).map_err(|error| format!("{error:#}"))?;
+        let running = linked.instantiate(&mut store).map_err(|error| format!("{error:#}"))?;
         let mut instance = Self { store, running };
         instance.call::<(), ()>("_initialize", (), Phase::Create, 0)?;
         Ok(instance)

@@ -21,7 +21,7 @@ mod wasi;
 mod worker;
 mod zone;
 
-pub use abi::{HOST_CALLS, names as host_call_names};
+pub use abi::HOST_CALLS;
 pub use admin::{Admin, Mood, TOKEN};
 pub use calls::{Answer, Backend, HttpCall, NobodyThere, Silence};
 pub use headers::Headers;

@@ -8,15 +8,16 @@ use wasmtime::{Config, Engine, InstancePre, Module as Compiled};
 use crate::abi;
 use crate::state::State;
 
-/// A module, compiled and linked to the host calls.
+/// A compiled module.
 #[derive(Clone)]
 pub struct Module {
-    pub(crate) pre: InstancePre<State>,
+    /// Linked to the host calls, unless it asks for one that is not there.
+    linked: Result<InstancePre<State>, String>,
     imports: Vec<(String, String)>,
 }
 
 impl Module {
-    /// From the bytes of a module. The error says what a host would not accept.
+    /// From the bytes of a module.
     pub fn new(wasm: &[u8]) -> Result<Self, String> {
         let mut config = Config::new();
         config.consume_fuel(true);
@@ -24,9 +25,13 @@ impl Module {
         let compiled = Compiled::new(&engine, wasm).map_err(|error| format!("{error:#}"))?;
         let imports =
             compiled.imports().map(|import| (import.module().to_owned(), import.name().to_owned())).collect();
-        let linker = abi::linker(&engine).map_err(|error| format!("{error:#}"))?;
-        let pre = linker.instantiate_pre(&compiled).map_err(|error| format!("{error:#}"))?;
-        Ok(Self { pre, imports })
+        let host = abi::linker(&engine).map_err(|error| format!("{error:#}"))?;
+        let linked = host.instantiate_pre(&compiled).map_err(|error| format!("{error:#}"));
+        Ok(Self { linked, imports })
+    }
+
+    pub(crate) fn linked(&self) -> Result<&InstancePre<State>, String> {
+        self.linked.as_ref().map_err(Clone::clone)
     }
 
     /// The filter: `APP_AUTH_WASM`, or what `make build` left in `target/gateway`. Compiled once for all tests.

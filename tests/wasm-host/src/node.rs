@@ -94,7 +94,12 @@ impl Node {
         self.shared.now.set(nanoseconds(self.now() + time));
     }
 
-    /// Sets the clock, backwards too.
+    /// Sets the clock back, as an operator or a time server may.
+    pub fn set_back(&mut self, time: Duration) {
+        self.shared.now.set(nanoseconds(self.now().saturating_sub(time)));
+    }
+
+    /// Sets the clock.
     pub fn set_clock(&mut self, time: Duration) {
         self.shared.now.set(nanoseconds(time));
     }
@@ -147,6 +152,12 @@ impl Node {
     pub fn respawn(&mut self, worker: usize) {
         self.shared.calls.borrow_mut().retain(|call| call.worker != worker);
         self.workers[worker].restart();
+    }
+
+    /// Gives all workers other chains while they run.
+    pub fn reconfigure<C: AsRef<[u8]>>(&mut self, chains: &[C]) {
+        let chains: Vec<_> = chains.iter().map(|chain| chain.as_ref().to_vec()).collect();
+        self.workers.iter_mut().for_each(|worker| worker.reconfigure(&chains));
     }
 
     /// The next host call of that name traps.

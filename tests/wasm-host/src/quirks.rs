@@ -55,11 +55,13 @@ pub struct Quirks {
     pub local_body_newline: bool,
     /// Of several headers of one name in a local response only the last one is sent.
     pub local_last_header_wins: bool,
+    /// A local response to a gRPC request is sent as the filter made it. Off: the host makes it an answer of gRPC's.
+    pub grpc_answers_are_plain: bool,
     /// The first read of a `kong.*` property outside request headers crashes the worker, which fails the test.
     pub late_kong_property_crashes: bool,
     /// Setting a `kong.*` property the gateway does not know traps.
     pub unknown_kong_property_traps: bool,
-    /// A second, different tick period other than zero traps.
+    /// A second, different tick period other than zero traps, whichever root context sets it.
     pub tick_period_only_once: bool,
     /// A dispatch from a root context's call response crashes the worker, which fails the test.
     pub dispatch_in_root_answer_crashes: bool,
@@ -102,6 +104,7 @@ impl Quirks {
             pause_hangs: true,
             local_body_newline: true,
             local_last_header_wins: true,
+            grpc_answers_are_plain: true,
             late_kong_property_crashes: true,
             unknown_kong_property_traps: true,
             tick_period_only_once: true,
@@ -138,6 +141,7 @@ impl Quirks {
             pause_hangs: true,
             local_body_newline: false,
             local_last_header_wins: false,
+            grpc_answers_are_plain: false,
             late_kong_property_crashes: false,
             unknown_kong_property_traps: false,
             tick_period_only_once: false,

@@ -36,6 +36,7 @@ pub struct Worker {
     life: Life,
     generation: u32,
     timers: Vec<Timer>,
+    first_root: u32,
     next_context: u32,
     traps: Vec<Trap>,
     start_failures: Vec<String>,
@@ -53,6 +54,7 @@ impl Worker {
             life: Life::Trapped,
             generation: 0,
             timers: Vec::new(),
+            first_root: 1,
             next_context: FIRST_REQUEST,
             traps: Vec::new(),
             start_failures: Vec::new(),
@@ -78,25 +80,46 @@ impl Worker {
         self.generation += 1;
         let mut instance = Instance::new(&self.module, self.shared.clone(), self.number, self.generation)?;
         for (index, configuration) in self.chains.iter().enumerate() {
-            let root = root_number(index);
-            instance.state().configurations.insert(root, configuration.clone());
-            instance.call::<_, ()>("proxy_on_context_create", (root, 0), Phase::Create, root)?;
-            if started {
-                let ok = instance.call::<_, u32>("proxy_on_vm_start", (root, 0), Phase::VmStart, root)?;
-                if ok == Some(0) {
-                    return Err("on_vm_start returned false".into());
-                }
-            }
-            let length = u32::try_from(configuration.len()).unwrap_or(u32::MAX);
-            let ok = instance.call::<_, u32>("proxy_on_configure", (root, length), Phase::Configure, root)?;
-            if ok == Some(0) {
-                return Err("on_configure returned false".into());
+            if !configure(&mut instance, self.root_number(index), configuration, started)? {
+                return Err("on_vm_start or on_configure returned false".into());
             }
         }
         let timers = std::mem::take(&mut instance.state().new_timers);
         self.life = Life::Running(instance);
         self.add_timers(&timers);
         Ok(())
+    }
+
+    /// Replaces all chains in the running instance, as gateways do on a new configuration: the new root contexts come
+    /// first, then the old ones go. Contexts keep their numbers for life.
+    pub(crate) fn reconfigure(&mut self, chains: &[Vec<u8>]) {
+        let old: Vec<u32> = (0..self.chains.len()).map(|index| self.root_number(index)).collect();
+        self.first_root += u32::try_from(self.chains.len()).unwrap_or(u32::MAX);
+        self.chains = chains.to_vec();
+        let new: Vec<_> = chains
+            .iter()
+            .enumerate()
+            .map(|(index, chain)| (self.root_number(index), chain.clone()))
+            .collect();
+        self.timers.retain(|timer| !old.contains(&timer.root));
+        self.run(|instance| {
+            for (root, configuration) in new {
+                if !configure(instance, root, &configuration, true)? {
+                    return Err("a new configuration was refused".into());
+                }
+            }
+            for root in old {
+                instance.call::<_, u32>("proxy_on_done", root, Phase::Log, root)?;
+                instance.call::<_, ()>("proxy_on_delete", root, Phase::Log, root)?;
+                instance.state().configurations.remove(&root);
+                instance.state().tick_periods.remove(&root);
+            }
+            Ok(())
+        });
+    }
+
+    fn root_number(&self, chain: usize) -> u32 {
+        self.first_root + u32::try_from(chain).unwrap_or(u32::MAX)
     }
 
     fn add_timers(&mut self, timers: &[(u32, u32)]) {
@@ -220,12 +243,12 @@ impl Worker {
                 return exchange::without_filter(&self.shared, request, false);
             }
         }
+        let (root, context) = (self.root_number(chain), self.next_context);
+        self.next_context += 1;
         let Life::Running(instance) = &mut self.life else {
             return exchange::without_filter(&self.shared, request, false);
         };
-        let context = self.next_context;
-        self.next_context += 1;
-        let outcome = exchange::run(&self.shared, instance, root_number(chain), context, request);
+        let outcome = exchange::run(&self.shared, instance, root, context, request);
         let timers = std::mem::take(&mut instance.state().new_timers);
         self.add_timers(&timers);
         if let Some(trap) = &outcome.trap {
@@ -258,6 +281,14 @@ impl Worker {
     }
 }
 
-fn root_number(chain: usize) -> u32 {
-    u32::try_from(chain + 1).unwrap_or(u32::MAX)
+/// Makes a root context, starts it if told so, and configures it. False if it refused.
+fn configure(instance: &mut Instance, root: u32, configuration: &[u8], started: bool) -> Result<bool, Trap> {
+    instance.state().configurations.insert(root, configuration.to_vec());
+    instance.call::<_, ()>("proxy_on_context_create", (root, 0), Phase::Create, root)?;
+    if started && instance.call::<_, u32>("proxy_on_vm_start", (root, 0), Phase::VmStart, root)? == Some(0) {
+        return Ok(false);
+    }
+    let length = u32::try_from(configuration.len()).unwrap_or(u32::MAX);
+    let ok = instance.call::<_, u32>("proxy_on_configure", (root, length), Phase::Configure, root)?;
+    Ok(ok != Some(0))
 }

@@ -107,7 +107,7 @@ fn a_filter_that_refuses_its_configuration_opens_kong_and_closes_envoy() {
     let refusing =
         module("", r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) i32.const 0)"#);
     let mut kong = node(&refusing, Quirks::kong());
-    assert_eq!(kong.start_failures(), ["on_configure returned false"]);
+    assert_eq!(kong.start_failures(), ["on_vm_start or on_configure returned false"]);
     assert!(kong.request(0, &Request::get("/")).allowed());
     assert_eq!(node(&refusing, Quirks::envoy()).request(0, &Request::get("/")).status(), 503);
 }

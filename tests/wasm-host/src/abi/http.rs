@@ -331,6 +331,30 @@ fn send_local_response(
     if exchange.local.is_some() {
         return Err(trap("a second local response"));
     }
-    exchange.local = Some(LocalResponse { status, headers, body, grpc_status });
+    let response = LocalResponse { status, headers, body, grpc_status };
+    let is_grpc =
+        exchange.seen.first(b"content-type").is_some_and(|kind| kind.starts_with(b"application/grpc"));
+    let by_host = is_grpc && !quirks.grpc_answers_are_plain;
+    exchange.local = Some(if by_host { grpc_answer(response) } else { response });
     Ok(OK)
+}
+
+/// What Envoy makes of a local response to a gRPC request: status 200, the code and the body as headers.
+fn grpc_answer(mut response: LocalResponse) -> LocalResponse {
+    let code = match (response.grpc_status, response.status) {
+        (code @ 0.., _) => code,
+        (_, 400) => 13,
+        (_, 401) => 16,
+        (_, 403) => 7,
+        (_, 404) => 12,
+        (_, 429 | 502..=504) => 14,
+        _ => 2,
+    };
+    let message = std::mem::take(&mut response.body);
+    response.headers.remove(b"content-type");
+    response.headers.push(b"content-type", b"application/grpc");
+    response.headers.push(b"grpc-status", code.to_string().as_bytes());
+    response.headers.push(b"grpc-message", &message);
+    response.status = 200;
+    response
 }

@@ -6,8 +6,6 @@
 mod data;
 mod http;
 
-use std::collections::BTreeSet;
-
 use wasmtime::{Caller, Engine, Linker, Result};
 
 use crate::guest::{read_text, trap, write};
@@ -19,14 +17,16 @@ pub(crate) const BAD_ARGUMENT: u32 = 2;
 pub(crate) const CAS_MISMATCH: u32 = 8;
 pub(crate) const INTERNAL_FAILURE: u32 = 10;
 
-/// Names of the host calls that the gateways' hosts are known to have, of those the SDK can make.
-pub const HOST_CALLS: [&str; 26] = [
+/// Names of the host calls that the gateways' hosts have, of those the SDK can make.
+pub const HOST_CALLS: [&str; 37] = [
     "proxy_add_header_map_value",
     "proxy_call_foreign_function",
     "proxy_close_stream",
     "proxy_continue_stream",
     "proxy_define_metric",
+    "proxy_dequeue_shared_queue",
     "proxy_done",
+    "proxy_enqueue_shared_queue",
     "proxy_get_buffer_bytes",
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
@@ -35,24 +35,28 @@ pub const HOST_CALLS: [&str; 26] = [
     "proxy_get_metric",
     "proxy_get_property",
     "proxy_get_shared_data",
+    "proxy_get_status",
+    "proxy_grpc_call",
+    "proxy_grpc_cancel",
+    "proxy_grpc_close",
+    "proxy_grpc_send",
+    "proxy_grpc_stream",
     "proxy_http_call",
     "proxy_increment_metric",
     "proxy_log",
     "proxy_record_metric",
+    "proxy_register_shared_queue",
     "proxy_remove_header_map_value",
     "proxy_replace_header_map_value",
+    "proxy_resolve_shared_queue",
     "proxy_send_local_response",
     "proxy_set_buffer_bytes",
     "proxy_set_effective_context",
+    "proxy_set_header_map_pairs",
     "proxy_set_property",
     "proxy_set_shared_data",
     "proxy_set_tick_period_milliseconds",
 ];
-
-/// All names [`linker`] defines in `env`.
-pub fn names() -> BTreeSet<&'static str> {
-    HOST_CALLS.into_iter().collect()
-}
 
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
@@ -70,7 +74,48 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
     linker.func_wrap("env", "proxy_increment_metric", increment_metric)?;
     linker.func_wrap("env", "proxy_done", |_: Caller<'_, State>| OK)?;
     linker.func_wrap("env", "proxy_call_foreign_function", call_foreign_function)?;
+    link_unused(&mut linker)?;
     Ok(linker)
+}
+
+/// What the SDK's traits import and the filter has no use for: a call fails.
+fn link_unused(linker: &mut Linker<State>) -> Result<()> {
+    let bad = BAD_ARGUMENT;
+    linker.func_wrap("env", "proxy_grpc_cancel", move |_: u32| bad)?;
+    linker.func_wrap("env", "proxy_grpc_close", move |_: u32| bad)?;
+    linker.func_wrap("env", "proxy_grpc_send", move |_: u32, _: u32, _: u32, _: u32| bad)?;
+    linker.func_wrap("env", "proxy_get_status", move |_: u32, _: u32, _: u32| bad)?;
+    linker.func_wrap("env", "proxy_register_shared_queue", move |_: u32, _: u32, _: u32| bad)?;
+    linker.func_wrap(
+        "env",
+        "proxy_resolve_shared_queue",
+        move |_: u32, _: u32, _: u32, _: u32, _: u32| bad,
+    )?;
+    linker.func_wrap("env", "proxy_dequeue_shared_queue", move |_: u32, _: u32, _: u32| bad)?;
+    linker.func_wrap("env", "proxy_enqueue_shared_queue", move |_: u32, _: u32, _: u32| bad)?;
+    linker.func_wrap("env", "proxy_set_header_map_pairs", move |_: u32, _: u32, _: u32| bad)?;
+    linker.func_wrap(
+        "env",
+        "proxy_grpc_call",
+        move |_: u32,
+              _: u32,
+              _: u32,
+              _: u32,
+              _: u32,
+              _: u32,
+              _: u32,
+              _: u32,
+              _: u32,
+              _: u32,
+              _: u32,
+              _: u32| bad,
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_grpc_stream",
+        move |_: u32, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32| bad,
+    )?;
+    Ok(())
 }
 
 /// Counts the call, and traps where a test planned it.
@@ -112,12 +157,12 @@ fn set_tick_period(mut caller: Caller<'_, State>, period: u32) -> Result<u32> {
         return Err(trap("a tick period set outside a root context"));
     }
     let context = state.context;
-    match state.tick_periods.insert(context, period) {
-        Some(old) if old == period => {}
-        Some(_) if period != 0 && state.shared.quirks.tick_period_only_once => {
-            return Err(trap("a second tick period"));
-        }
-        _ => state.new_timers.push((context, period)),
+    let differs = state.tick_periods.values().any(|known| *known != 0 && *known != period);
+    if differs && period != 0 && state.shared.quirks.tick_period_only_once {
+        return Err(trap("a second tick period"));
+    }
+    if state.tick_periods.insert(context, period) != Some(period) {
+        state.new_timers.push((context, period));
     }
     Ok(OK)
 }

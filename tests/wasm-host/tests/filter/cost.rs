@@ -1,0 +1,86 @@
+//! What a request costs, in host calls and instructions: numbers that do not depend on the machine.
+
+use app_auth_core::record::KeyAuthConfig;
+use app_auth_wasm_host::Quirks;
+
+use crate::support::{KEY, SECOND, World, caller, get, with_key};
+
+#[test]
+fn an_allowed_request_makes_a_bounded_number_of_host_calls() {
+    for mut world in World::each(&KeyAuthConfig::default()) {
+        world.send(&with_key(KEY));
+        let outcome = world.send(&with_key(KEY).header("accept", "*/*").header("user-agent", "curl/8"));
+        let set = outcome
+            .calls
+            .iter()
+            .filter(|(name, _)| name.contains("_header_map_value"))
+            .map(|(_, n)| n)
+            .sum::<u32>();
+        assert_eq!(set, 7, "one call for each identity header: {:?}", outcome.calls);
+        assert_eq!(outcome.calls.get("proxy_get_header_map_pairs"), Some(&1));
+        assert_eq!(outcome.calls.get("proxy_get_shared_data"), Some(&2), "meta and one bucket");
+        assert!(outcome.host_calls() <= 12, "{:?}", outcome.calls);
+    }
+}
+
+#[test]
+fn a_refused_request_reads_no_more_than_an_allowed_one() {
+    let mut world = World::kong();
+    for request in [get("/"), with_key("unknown"), get("/?apikey=unknown")] {
+        world.send(&request);
+        let outcome = world.send(&request);
+        assert!(outcome.host_calls() <= 8, "{:?}", outcome.calls);
+    }
+}
+
+#[test]
+fn known_and_unknown_keys_take_about_the_same_work() {
+    let mut world = World::kong();
+    for number in 2..2000 {
+        world.admin.credential(format!("key-{number:04}"), caller(number));
+    }
+    world.run(SECOND * 30);
+    let mut cost = |key: &str| {
+        world.send(&with_key(key));
+        world.send(&with_key(key)).instructions
+    };
+    let unknown: Vec<_> = (5000..5050).map(|number| cost(&format!("key-{number}"))).collect();
+    let (least, most) = (unknown.iter().min().copied(), unknown.iter().max().copied());
+    assert!(most.unwrap_or_default() < least.unwrap_or_default() * 3, "{least:?} to {most:?}");
+}
+
+#[test]
+fn the_work_for_a_request_does_not_grow_with_the_number_of_credentials() {
+    let cost = |credentials: u128| {
+        let mut world = World::kong();
+        for number in 2..credentials {
+            world.admin.credential(format!("key-{number}"), caller(number));
+        }
+        world.run(SECOND * 40);
+        let costs = (2..102).map(|number| {
+            let outcome = world.send(&with_key(&format!("key-{number}")));
+            assert!(outcome.allowed());
+            outcome.instructions
+        });
+        costs.sum::<u64>() / 100
+    };
+    let (few, many) = (cost(1_000), cost(20_000));
+    assert!(many < few * 2, "{few} instructions with a thousand, {many} with twenty thousand");
+}
+
+#[test]
+fn shared_data_holds_a_credential_in_no_more_than_250_bytes() {
+    let mut world = World::without_contact(Quirks { zone_bytes: None, ..Quirks::kong() });
+    world.admin.service(crate::support::SERVICE, KeyAuthConfig::default());
+    let credentials = 20_000;
+    for number in 0..credentials {
+        let record = app_auth_core::record::CredentialRecord { custom_id: None, ..caller(number) };
+        world.admin.credential(format!("key-{number}"), record);
+    }
+    world.run(SECOND * 60);
+    assert_eq!(world.status_of("key-19999"), 200);
+    let zone = world.node.zone();
+    let bytes: usize = zone.keys().iter().map(|key| key.len() + zone.peek(key).map_or(0, <[u8]>::len)).sum();
+    let each = bytes / usize::try_from(credentials).unwrap_or(1);
+    assert!(each <= 250, "{each} bytes for each credential");
+}

@@ -13,14 +13,23 @@ const POLL: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// The probe's own error, at once; or that `what` did not happen in time.
-pub async fn for_some<T>(what: &str, mut probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Instant::now() + GENEROUS;
+pub async fn for_some<T>(what: &str, probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    for_some_within(GENEROUS, what, probe).await
+}
+
+/// As [`for_some`], with a limit of its own.
+pub async fn for_some_within<T>(
+    limit: Duration,
+    what: &str,
+    mut probe: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(value) = probe().await? {
             return Ok(value);
         }
         if Instant::now() >= deadline {
-            bail!("still waiting for {what} after {} s", GENEROUS.as_secs());
+            bail!("still waiting for {what} after {} s", limit.as_secs());
         }
         tokio::time::sleep(POLL).await;
     }

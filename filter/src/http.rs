@@ -103,7 +103,13 @@ impl HttpFilter {
             outcome
         });
         let done = match &outcome {
-            Outcome::NeedsBody => return Next::AwaitBody,
+            Outcome::NeedsBody => {
+                // Nothing forged gets further, whatever the host makes of the body.
+                return match set_identity(&headers, None, traits) {
+                    Ok(()) => Next::AwaitBody,
+                    Err(Refused) => self.refuse(&Unavailable::Host.into(), Some(&headers), traits),
+                };
+            }
             Outcome::Refuse(refusal) => return self.refuse(refusal, Some(&headers), traits),
             Outcome::Exempt => set_identity(&headers, None, traits),
             Outcome::Allow { identity, hide } => {
@@ -171,14 +177,8 @@ fn set_identity(
     traits: HostTraits,
 ) -> Result<(), Refused> {
     let forged = Forged::scan(headers);
-    for (header, name) in forged.names() {
-        if traits.removes_headers {
-            host::remove_header(name)?;
-        } else {
-            // Removing would not reach the upstream. Its own spelling is overwritten below where there is a value.
-            let _ = header;
-            host::set_header(name, b"")?;
-        }
+    for name in forged.names() {
+        clear_header(name, traits)?;
     }
     let mut result = Ok(());
     if let Some(identity) = identity {
@@ -192,14 +192,15 @@ fn set_identity(
     result
 }
 
+/// Keeps a header from the upstream; where removing would not reach it, by leaving it empty.
+fn clear_header(name: &[u8], traits: HostTraits) -> Result<(), Refused> {
+    if traits.removes_headers { host::remove_header(name) } else { host::set_header(name, b"") }
+}
+
 /// Takes the key out of the request, wherever a key of that name may stand.
 fn hide_key(headers: &HeaderMap<'_>, hide: &Hide, body: Body<'_>, traits: HostTraits) -> Result<(), Refused> {
     for (name, _) in headers.iter().filter(|(name, _)| same_name(name, hide.name.as_bytes())) {
-        if traits.removes_headers {
-            host::remove_header(name)?;
-        } else {
-            host::set_header(name, b"")?;
-        }
+        clear_header(name, traits)?;
     }
     if traits.removes_headers {
         if let Some(path) = headers.first(":path").and_then(|path| query::target_without(path, &hide.name)) {

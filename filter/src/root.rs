@@ -59,11 +59,7 @@ impl RootContext for Root {
         match Config::parse(&json) {
             Ok(config) => {
                 self.syncer = Some(Syncer::new(config.sync.clone(), self.random(), VERSION));
-                Worker::with(|worker| {
-                    if !worker.tick_set.replace(true) {
-                        host::set_tick_period(config.sync.tick_milliseconds);
-                    }
-                });
+                Worker::with(|worker| worker.start_ticks(config.sync.tick_milliseconds));
                 self.config = Some(Rc::new(config));
             }
             Err(error) => host::log(

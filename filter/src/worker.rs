@@ -24,8 +24,7 @@ pub struct Worker {
     pub sync_errors: Cell<u64>,
     /// A request met a bucket that is gone.
     pub damaged: Cell<bool>,
-    /// The tick period is the worker's, not the chain's: one host ends the worker if a second one differs.
-    pub tick_set: Cell<bool>,
+    tick_milliseconds: Cell<Option<u32>>,
     pub metrics: RefCell<Metrics>,
     traits: Cell<Option<HostTraits>>,
 }
@@ -43,10 +42,18 @@ impl Worker {
         if let Some(known) = self.traits.get() {
             return known;
         }
-        let nginx = host::property(UPSTREAM_URI).is_some();
+        let nginx = host::property(UPSTREAM_URI).is_some() || host::property(NGINX_VERSION).is_some();
         let traits = HostTraits { removes_headers: !nginx, header_cap: nginx.then_some(HEADER_CAP) };
         self.traits.set(Some(traits));
         traits
+    }
+
+    /// Starts the ticks of a chain. Every chain needs its own, but all of a worker get the period of the first: one host
+    /// ends the worker if a second period differs.
+    pub fn start_ticks(&self, milliseconds: u32) {
+        let period = self.tick_milliseconds.get().unwrap_or(milliseconds);
+        self.tick_milliseconds.set(Some(period));
+        host::set_tick_period(period);
     }
 
     pub fn count(&self, status: u16, code: &'static str) {
@@ -54,5 +61,8 @@ impl Worker {
     }
 }
 
-/// What nginx will send upstream as the request target; no other host has it.
+/// A variable that every nginx has.
+const NGINX_VERSION: &str = "ngx\0nginx_version";
+
+/// What nginx will send upstream as the request target, where Kong has set it up.
 pub const UPSTREAM_URI: &str = "ngx\0upstream_uri";

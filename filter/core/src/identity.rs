@@ -80,8 +80,8 @@ impl<'a> Forged<'a> {
     }
 
     /// The names as the client spelled them.
-    pub fn names(&self) -> impl Iterator<Item = (IdentityHeader, &'a [u8])> {
-        self.found.iter().copied()
+    pub fn names(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.found.iter().map(|(_, name)| *name)
     }
 }
 

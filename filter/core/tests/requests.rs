@@ -33,11 +33,13 @@ fn names(names: &[&str]) -> KeyAuthConfig {
     }
 }
 
+/// Configuration, path, headers, and what is found.
+type Case<'a> = (&'a KeyAuthConfig, &'a str, &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn keys_in_headers_and_queries() {
     let one = names(&["apikey"]);
     let two = names(&["first", "second"]);
-    type Case<'a> = (&'a KeyAuthConfig, &'a str, &'a [(&'a str, &'a str)], &'a str);
     let cases: &[Case<'_>] = &[
         (&one, "/", &[], "nothing"),
         (&one, "/", &[("apikey", "k")], "apikey=k"),

@@ -43,12 +43,12 @@ impl<'a> HeaderMap<'a> {
         })
     }
 
-    /// The first value of a header.
+    /// The first value of a header that means something to the host. Exact but for case: `content_length` is not one.
     pub fn first(&self, name: &str) -> Option<&'a [u8]> {
-        self.iter().find(|(found, _)| same_name(found, name.as_bytes())).map(|(_, value)| value)
+        self.iter().find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
-    /// All there is under a name.
+    /// All there is under a name, in any spelling; see [`same_name`].
     pub fn find(&self, name: &str) -> Found<'a> {
         self.iter()
             .filter(|(found, _)| same_name(found, name.as_bytes()))

@@ -229,7 +229,8 @@ pub fn advance<S: SharedData>(
         let mut meta = meta.filter(|meta| meta.serving == Some(table))?;
         meta.revision = meta.revision.max(revision);
         meta.policy_revision = meta.policy_revision.max(policy.unwrap_or_default());
-        meta.last_contact = meta.last_contact.max(now);
+        // Not the later of the two: a clock that was set back must not leave a contact in the future.
+        meta.last_contact = now;
         meta.records = (meta.records + applied.added).saturating_sub(applied.removed);
         meta.damaged |= applied.damaged;
         meta.incomplete |= applied.left_out > 0;

@@ -15,6 +15,9 @@ const INTERVAL: u64 = 250;
 /// Strikes from which on writing is careful. One death in the middle of a page can be a worker that was killed.
 const STRIKES: u8 = 2;
 
+/// Longest time to be careful, in milliseconds.
+const CAREFUL_MAX: u64 = 3_600_000;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Follower,
@@ -59,7 +62,14 @@ impl Leadership {
     /// Set while growing values has killed holders lately: until when nothing may grow.
     pub fn careful_until(&self, now: u64) -> Option<u64> {
         let lease = self.lease.filter(|lease| lease.strikes >= STRIKES)?;
-        (now < lease.careful_until).then_some(lease.careful_until)
+        // Never longer than the longest there is, should the clock have been set back.
+        (now..=now + CAREFUL_MAX).contains(&lease.careful_until).then_some(lease.careful_until)
+    }
+
+    /// Takes the clock's being set back by so many milliseconds into account.
+    pub fn set_back(&mut self, by: u64) {
+        self.looked_at = self.looked_at.saturating_sub(by);
+        self.cool_until = self.cool_until.saturating_sub(by);
     }
 
     /// Looks at the lease where it is time to; takes, confirms or renews it.
@@ -166,5 +176,5 @@ impl Leadership {
 
 /// How long to be careful after so many strikes, in milliseconds: 10 s, doubling up to an hour.
 fn careful_for(strikes: u8) -> u64 {
-    (10_000_u64 << u32::from(strikes.saturating_sub(STRIKES)).min(9)).min(3_600_000)
+    (10_000_u64 << u32::from(strikes.saturating_sub(STRIKES)).min(9)).min(CAREFUL_MAX)
 }

@@ -105,6 +105,9 @@ pub struct Syncer {
     failures: u32,
     /// The log says that the admin extension is away.
     away: bool,
+    /// The next feed request is to be answered at once: there is contact to be shown.
+    hurry: bool,
+    ticked_at: u64,
     retry_at: u64,
     reloaded_at: u64,
     sweep: Option<SweepPosition>,
@@ -123,6 +126,8 @@ impl Syncer {
             calls: Vec::new(),
             failures: 0,
             away: false,
+            hurry: true,
+            ticked_at: 0,
             retry_at: 0,
             reloaded_at: 0,
             sweep: Some(SweepPosition::default()),
@@ -142,11 +147,13 @@ impl Syncer {
 
     /// Does what is due. Cheap, and harmless however often it is called. `now`: milliseconds since the Unix epoch.
     pub fn tick<S: SharedData>(&mut self, now: u64, shared: &S, out: &mut impl Outgoing) {
+        self.keep_up_with_clock(now);
         match self.leadership.tick(now, shared) {
             Shift::None => {}
             Shift::Won => {
                 self.events.push(Event::Leading);
                 self.failures = 0;
+                self.hurry = true;
                 self.retry_at = now;
                 self.task = Task::Follow;
                 self.calls.clear();
@@ -251,13 +258,13 @@ impl Syncer {
         }
         self.sweep(&meta, shared);
         let after = meta.revision;
+        let wait = if self.hurry { 0 } else { self.config.wait_seconds };
         let path = format!(
-            "/gateway/v1/feed?store={}&after={after}&wait={}&limit={PAGE_LIMIT}&{}",
+            "/gateway/v1/feed?store={}&after={after}&wait={wait}&limit={PAGE_LIMIT}&{}",
             meta.store,
-            self.config.wait_seconds,
             self.identification()
         );
-        let wait = u32::try_from(self.config.wait_seconds.saturating_mul(1000)).unwrap_or(u32::MAX);
+        let wait = u32::try_from(wait.saturating_mul(1000)).unwrap_or(u32::MAX);
         self.send(now, shared, out, &path, Purpose::Feed { after, table }, wait.saturating_add(PATIENCE));
     }
 
@@ -341,7 +348,20 @@ impl Syncer {
         format!("node={node}&version={}", self.version)
     }
 
+    /// Moves all that was planned when the clock is set back, which would otherwise wait for the old time to come again.
+    fn keep_up_with_clock(&mut self, now: u64) {
+        let back = self.ticked_at.saturating_sub(now);
+        self.ticked_at = now;
+        if back > 0 {
+            self.retry_at = self.retry_at.saturating_sub(back);
+            self.reloaded_at = self.reloaded_at.saturating_sub(back);
+            self.calls.iter_mut().for_each(|call| call.deadline = call.deadline.saturating_sub(back));
+            self.leadership.set_back(back);
+        }
+    }
+
     fn succeeded(&mut self) {
+        self.hurry = false;
         if std::mem::replace(&mut self.away, false) {
             self.events.push(Event::Back);
         }
@@ -350,6 +370,7 @@ impl Syncer {
 
     fn failed<S: SharedData>(&mut self, now: u64, shared: &S, how: String) {
         self.counters.errors += 1;
+        self.hurry = true;
         if !std::mem::replace(&mut self.away, true) {
             self.events.push(Event::Away(how));
         }

@@ -11,11 +11,11 @@ if rustc --print target-libdir --target wasm32-wasip1 2>/dev/null | xargs -r tes
   cargo "${flags[@]}"
 else
   # Without rustup's standard library for the target: Debian's compiler builds its own.
-  libdir=$(dpkg -L wasi-libc | grep -m1 '/libc\.a$' | xargs -r dirname)
-  [ -n "$libdir" ] || { echo "missing: wasi-libc (apt-get install wasi-libc)" >&2; exit 1; }
+  libdir=/usr/lib/wasm32-wasi
+  [ -e $libdir/libc.a ] || { echo "missing: wasi-libc (apt-get install wasi-libc)" >&2; exit 1; }
   RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-22 \
     CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clink-self-contained=no -Clink-arg=-L$libdir" \
-    RUSTC=/usr/lib/rust-web/bin/rustc /usr/lib/rust-web/bin/cargo "${flags[@]}" -Zbuild-std=std,panic_abort
+    RUSTC=/usr/bin/rustc /usr/bin/cargo "${flags[@]}" -Zbuild-std=std,panic_abort
 fi
 
 mkdir -p "$out"

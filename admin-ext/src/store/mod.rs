@@ -18,6 +18,8 @@ mod schema;
 pub mod seed;
 mod services;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod writer;
 

@@ -73,6 +73,11 @@ impl Store {
 }
 
 impl Writer {
+    /// The instant the change happens at, the same for everything in it.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Makes the change durable and tells the gateways. The revision is the newest the change made, or the store's
     /// newest where the gateways need not know of it.
     ///

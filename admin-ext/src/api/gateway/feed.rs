@@ -63,7 +63,7 @@ pub async fn feed(
     let deadline = Instant::now() + Duration::from_secs(query.wait.min(WAIT_MAX_SECONDS));
     let mut newest = app.store.newest();
     let ours = query.store.is_none_or(|store| store == app.store.id());
-    let _held = node_of(query.node.as_deref(), query.version.as_deref())?.map(|(node, version)| {
+    let held = node_of(query.node.as_deref(), query.version.as_deref())?.map(|(node, version)| {
         // What a gateway says it has of another store it does not have of this one.
         let applied = if ours { query.after } else { Revision(0) };
         app.nodes.follows(node, version, applied)
@@ -73,7 +73,11 @@ pub async fn feed(
     }
     loop {
         newest.mark_unchanged();
-        let page = app.store.changes(query.after, limit).await?;
+        let page = app.store.changes(query.after, limit).await.inspect_err(|error| {
+            if let (FeedError::Gone { .. }, Some(held)) = (error, &held) {
+                held.lost();
+            }
+        })?;
         if !page.changes.is_empty() || Instant::now() >= deadline || *app.stopping.borrow() {
             return Ok(Json(page));
         }

@@ -1,0 +1,6 @@
+//! The store through its own door, on whichever database the environment names.
+
+mod derivation;
+mod entities;
+mod following;
+mod keeping;

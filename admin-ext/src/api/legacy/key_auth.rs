@@ -18,7 +18,7 @@ use crate::model::{
     Application, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
     PlainSecret, Timestamp, Update, rules,
 };
-use crate::store::{Actor, Store};
+use crate::store::Actor;
 
 const KIND: CredentialKind = CredentialKind::KeyAuth;
 
@@ -112,8 +112,8 @@ pub struct KeyAuthChanges {
 }
 
 /// The instant `ttl` seconds from now; 0 stands for never.
-fn expiry(store: &Store, ttl: i64) -> Option<Timestamp> {
-    (ttl > 0).then(|| store.now().plus_millis(ttl.saturating_mul(1000)))
+fn expiry(now: Timestamp, ttl: i64) -> Option<Timestamp> {
+    (ttl > 0).then(|| now.plus_millis(ttl.saturating_mul(1000)))
 }
 
 /// List an application's API keys
@@ -170,13 +170,13 @@ pub async fn create(
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
     let input: KeyAuthInput = members::typed(SCHEMA.insert(input)?)?;
+    let mut writer = app.store.write(&actor).await?;
     let new = NewCredential {
         id: input.id.map(CredentialId),
         secret: NewSecret::KeyAuth { key: input.key.map(PlainSecret::new) },
-        expires_at: input.ttl.and_then(|ttl| expiry(&app.store, ttl)),
+        expires_at: input.ttl.and_then(|ttl| expiry(writer.now(), ttl)),
         tags: input.tags,
     };
-    let mut writer = app.store.write(&actor).await?;
     let credential = writer.create_credential(application.id, new).await?;
     let revision = writer.commit().await?;
     let body = KeyAuthBody::new(&application, credential, app.store.now());
@@ -237,12 +237,13 @@ pub async fn update(
     let id = credential.id;
     let current = KeyAuthBody::new(&application, credential, app.store.now());
     let changes: KeyAuthChanges = members::typed(SCHEMA.update(input, &json!(current))?)?;
+    let mut writer = app.store.write(&actor).await?;
     let patch = CredentialPatch {
         key: changes.key.map(PlainSecret::new),
         expires_at: match changes.ttl {
             Update::Keep => Update::Keep,
             Update::Clear => Update::Clear,
-            Update::Set(ttl) => expiry(&app.store, ttl).map_or(Update::Clear, Update::Set),
+            Update::Set(ttl) => expiry(writer.now(), ttl).map_or(Update::Clear, Update::Set),
         },
         tags: match changes.tags {
             Update::Keep => None,
@@ -250,7 +251,6 @@ pub async fn update(
             Update::Set(tags) => Some(tags),
         },
     };
-    let mut writer = app.store.write(&actor).await?;
     let credential = writer.update_credential(application.id, id, patch).await?;
     let revision = writer.commit().await?;
     let body = KeyAuthBody::new(&application, credential, app.store.now());

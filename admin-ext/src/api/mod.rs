@@ -6,6 +6,8 @@ pub mod gateway;
 pub mod legacy;
 pub mod ops;
 pub mod prefer;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -1,9 +1,14 @@
 //! `/gateway/v1`: what the gateways talk to. The contract is in `app_auth_core::feed`.
 
 mod cursor;
+#[expect(
+    unused_qualifications,
+    reason = "the macro that describes a query's parameters writes a path in full"
+)]
 mod feed;
 mod nodes;
 mod problem;
+#[expect(unused_qualifications, reason = "as in `feed`")]
 mod snapshot;
 
 use axum::Router;

@@ -26,6 +26,9 @@ async fn follow(store: &Store, until: impl Fn(Revision) -> bool, mirror: &mut Mi
     while !until(at) {
         newest.mark_unchanged();
         let page = changes(store, at).await;
+        if page.changes.is_empty() {
+            tokio::time::timeout(Duration::from_secs(60), newest.changed()).await.unwrap().unwrap();
+        }
         for change in page.changes {
             assert!(change.revision > at, "{} after {at}", change.revision);
             at = change.revision;
@@ -35,11 +38,8 @@ async fn follow(store: &Store, until: impl Fn(Revision) -> bool, mirror: &mut Mi
                 Operation::Delete(_) => mirror.remove(&change.key),
             };
         }
-        if page.revision > at {
-            at = page.revision;
-        } else {
-            tokio::time::timeout(Duration::from_secs(60), newest.changed()).await.unwrap().unwrap();
-        }
+        assert!(page.revision >= at);
+        at = page.revision;
     }
     seen
 }

@@ -15,6 +15,7 @@ use super::bodies::{Message, Ref, Reference, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply};
 use super::developers::{self, DeveloperBody};
+use super::parameters::{ApplicationPath, PageArguments};
 use crate::api::App;
 use crate::model::{
     Application, ConnectionDetail, ConnectionPatch, ConnectionStatus, NewConnection, StatusCode as _,
@@ -144,17 +145,12 @@ async fn instance(
 #[utoipa::path(
     get, path = "/developers/{developer}/applications/{application}/application_instances",
     tag = "application_instances", operation_id = "list_application_instances",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("size" = Option<u16>, Query, description = "Connections per page, 1 to 1000; 100 by default"),
-        ("offset" = Option<String>, Query, description = "Where the page begins, from `next` of the page before"),
-    ),
+    params(ApplicationPath, PageArguments),
     responses(
-        (status = 200, body = Page<InstanceBody<ApplicationBody<DeveloperBody>>>,
+        (status = 200, description = "A page of the list", body = Page<InstanceBody<ApplicationBody<DeveloperBody>>>,
             example = json!({"data": [example_in_full()], "next": null, "total": 1})),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn list(
@@ -171,18 +167,15 @@ pub async fn list(
 #[utoipa::path(
     post, path = "/developers/{developer}/applications/{application}/application_instances",
     tag = "application_instances", operation_id = "create_application_instance",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-    ),
+    params(ApplicationPath),
     request_body(
         content((InstanceInput = "application/json"), (InstanceInput = "application/x-www-form-urlencoded")),
         example = json!({"service": {"id": "212a758a-810b-4226-9175-b1b44eecebec"}})
     ),
     responses(
-        (status = 201, body = InstanceBody<Ref>, example = json!(example())),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 201, description = "As it is now", body = InstanceBody<Ref>, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The application is connected to the service already"),
     ),
 )]
@@ -210,14 +203,10 @@ pub async fn create(
 #[utoipa::path(
     get, path = "/developers/{developer}/applications/{application}/application_instances/{instance}",
     tag = "application_instances", operation_id = "get_application_instance",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("instance" = Uuid, Path),
-    ),
+    params(ApplicationPath, ("instance" = Uuid, Path)),
     responses(
-        (status = 200, body = InstanceBody<Ref>, example = json!(example())),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = InstanceBody<Ref>, example = json!(example())),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn get(
@@ -233,19 +222,15 @@ pub async fn get(
 #[utoipa::path(
     patch, path = "/developers/{developer}/applications/{application}/application_instances/{instance}",
     tag = "application_instances", operation_id = "update_application_instance",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("instance" = Uuid, Path),
-    ),
+    params(ApplicationPath, ("instance" = Uuid, Path)),
     request_body(
         content((InstanceChanges = "application/json"), (InstanceChanges = "application/x-www-form-urlencoded")),
         example = json!({"status": 0})
     ),
     responses(
-        (status = 200, body = InstanceBody<Ref>, example = json!(example())),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = InstanceBody<Ref>, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The application is connected to the service already"),
     ),
 )]
@@ -278,12 +263,11 @@ pub async fn update(
 #[utoipa::path(
     delete, path = "/developers/{developer}/applications/{application}/application_instances/{instance}",
     tag = "application_instances", operation_id = "delete_application_instance",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("instance" = Uuid, Path),
+    params(ApplicationPath, ("instance" = Uuid, Path)),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
-    responses((status = 204, description = "Deleted"), (status = 404, body = Message)),
 )]
 pub async fn delete(
     State(app): State<App>,

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
+use super::parameters::{ApplicationPath, DeveloperPath, PageArguments};
 use crate::api::App;
 use crate::model::{Application, ApplicationPatch, NewApplication, Update, rules};
 use crate::store::Actor;
@@ -112,15 +113,12 @@ pub struct ApplicationChanges {
 /// List a developer's applications
 #[utoipa::path(
     get, path = "/developers/{developer}/applications", tag = "applications", operation_id = "list_applications",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("size" = Option<u16>, Query, description = "Applications per page, 1 to 1000; 100 by default"),
-        ("offset" = Option<String>, Query, description = "Where the page begins, from `next` of the page before"),
-    ),
+    params(DeveloperPath, PageArguments),
     responses(
-        (status = 200, body = Page<ApplicationBody<Ref>>, example = json!({"data": [example()], "next": null, "total": 1})),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 200, description = "A page of the list", body = Page<ApplicationBody<Ref>>,
+            example = json!({"data": [example()], "next": null, "total": 1})),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn list(
@@ -136,15 +134,15 @@ pub async fn list(
 /// Create an application
 #[utoipa::path(
     post, path = "/developers/{developer}/applications", tag = "applications", operation_id = "create_application",
-    params(("developer" = String, Path, description = "E-mail address or id")),
+    params(DeveloperPath),
     request_body(
         content((ApplicationInput = "application/json"), (ApplicationInput = "application/x-www-form-urlencoded")),
         example = json!({"name": "billing", "redirect_uri": "https://example.com/callback"})
     ),
     responses(
-        (status = 201, body = ApplicationBody<Ref>, example = json!(example())),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 201, description = "As it is now", body = ApplicationBody<Ref>, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The name or custom_id is taken"),
     ),
 )]
@@ -173,13 +171,10 @@ pub async fn create(
 /// Read an application
 #[utoipa::path(
     get, path = "/developers/{developer}/applications/{application}", tag = "applications", operation_id = "get_application",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-    ),
+    params(ApplicationPath),
     responses(
-        (status = 200, body = ApplicationBody<Ref>, example = json!(example())),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = ApplicationBody<Ref>, example = json!(example())),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn get(
@@ -193,18 +188,15 @@ pub async fn get(
 /// Change an application
 #[utoipa::path(
     patch, path = "/developers/{developer}/applications/{application}", tag = "applications", operation_id = "update_application",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-    ),
+    params(ApplicationPath),
     request_body(
         content((ApplicationChanges = "application/json"), (ApplicationChanges = "application/x-www-form-urlencoded")),
         example = json!({"custom_id": "billing"})
     ),
     responses(
-        (status = 200, body = ApplicationBody<Ref>, example = json!(example())),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = ApplicationBody<Ref>, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The name or custom_id is taken"),
     ),
 )]
@@ -234,11 +226,11 @@ pub async fn update(
 /// Delete an application with its credentials and connections
 #[utoipa::path(
     delete, path = "/developers/{developer}/applications/{application}", tag = "applications", operation_id = "delete_application",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
+    params(ApplicationPath),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
-    responses((status = 204, description = "Deleted"), (status = 404, body = Message)),
 )]
 pub async fn delete(
     State(app): State<App>,

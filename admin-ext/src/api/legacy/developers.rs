@@ -13,6 +13,7 @@ use super::bodies::{Message, Ref, Violation};
 use super::conventions::problems::Problems;
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
+use super::parameters::{DeveloperPath, PageArguments};
 use crate::api::App;
 use crate::model::{
     self, Developer, DeveloperStatus, Email, NewDeveloper, PlainSecret, StatusCode as _, Update, rules,
@@ -90,7 +91,7 @@ pub struct DeveloperInput {
     /// Stored in lower case.
     email: String,
     /// 0 approved, 1 requested, 2 rejected, 3 revoked.
-    #[schema(default = 1, maximum = 3)]
+    #[schema(required = false, default = 1, maximum = 3)]
     status: i64,
     /// An object or its JSON text; `full_name` is required.
     #[schema(example = json!("{\"full_name\":\"Wally\"}"))]
@@ -129,12 +130,12 @@ fn status(code: i64) -> Result<DeveloperStatus, Error> {
     get, path = "/developers", tag = "developers", operation_id = "list_developers",
     params(
         ("status" = Option<i64>, Query, description = "Only developers of this status, 0 to 3", example = 1),
-        ("size" = Option<u16>, Query, description = "Developers per page, 1 to 1000; 100 by default"),
-        ("offset" = Option<String>, Query, description = "Where the page begins, from `next` of the page before"),
+        PageArguments,
     ),
     responses(
-        (status = 200, body = Page<DeveloperBody>, example = json!({"data": [example()], "next": null, "total": 1})),
-        (status = 400, body = Violation),
+        (status = 200, description = "A page of the list", body = Page<DeveloperBody>,
+            example = json!({"data": [example()], "next": null, "total": 1})),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
     ),
 )]
 pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Error> {
@@ -151,8 +152,8 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Erro
         example = json!({"email": "wally@example.com", "meta": "{\"full_name\":\"Wally\"}", "status": 0})
     ),
     responses(
-        (status = 200, body = DeveloperBody, example = json!(example())),
-        (status = 400, body = Violation),
+        (status = 200, description = "As it is now", body = DeveloperBody, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
         (status = 409, body = Violation, description = "The e-mail address or custom_id is taken"),
     ),
 )]
@@ -180,10 +181,10 @@ pub async fn create(
 /// Read a developer
 #[utoipa::path(
     get, path = "/developers/{developer}", tag = "developers", operation_id = "get_developer",
-    params(("developer" = String, Path, description = "E-mail address or id")),
+    params(DeveloperPath),
     responses(
-        (status = 200, body = DeveloperBody, example = json!(example())),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = DeveloperBody, example = json!(example())),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn get(State(app): State<App>, Segments(developer): Segments<String>) -> Result<Response, Error> {
@@ -194,15 +195,16 @@ pub async fn get(State(app): State<App>, Segments(developer): Segments<String>) 
 /// Change a developer
 #[utoipa::path(
     patch, path = "/developers/{developer}", tag = "developers", operation_id = "update_developer",
-    params(("developer" = String, Path, description = "E-mail address or id")),
+    params(DeveloperPath),
     request_body(
         content((DeveloperChanges = "application/json"), (DeveloperChanges = "application/x-www-form-urlencoded")),
         example = json!({"status": 0})
     ),
     responses(
-        (status = 200, body = Wrapped, example = json!({"developer": example()})),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = Wrapped,
+            example = json!({"developer": example()})),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The e-mail address or custom_id is taken"),
     ),
 )]
@@ -239,7 +241,7 @@ pub struct Wrapped {
 /// Delete a developer with everything that is theirs
 #[utoipa::path(
     delete, path = "/developers/{developer}", tag = "developers", operation_id = "delete_developer",
-    params(("developer" = String, Path, description = "E-mail address or id")),
+    params(DeveloperPath),
     responses((status = 204, description = "There is no such developer any more")),
 )]
 pub async fn delete(

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
+use super::parameters::{ApplicationPath, PageArguments};
 use crate::api::App;
 use crate::model::{
     Application, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
@@ -120,16 +121,12 @@ fn expiry(now: Timestamp, ttl: i64) -> Option<Timestamp> {
 #[utoipa::path(
     get, path = "/developers/{developer}/applications/{application}/credentials/key-auth", tag = "credentials",
     operation_id = "list_key_auth_credentials",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("size" = Option<u16>, Query, description = "Credentials per page, 1 to 1000; 100 by default"),
-        ("offset" = Option<String>, Query, description = "Where the page begins, from `next` of the page before"),
-    ),
+    params(ApplicationPath, PageArguments),
     responses(
-        (status = 200, body = Page<KeyAuthBody>, example = json!({"data": [example()], "next": null, "total": 1})),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 200, description = "A page of the list", body = Page<KeyAuthBody>,
+            example = json!({"data": [example()], "next": null, "total": 1})),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn list(
@@ -147,18 +144,15 @@ pub async fn list(
 #[utoipa::path(
     post, path = "/developers/{developer}/applications/{application}/credentials/key-auth", tag = "credentials",
     operation_id = "create_key_auth_credential",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-    ),
+    params(ApplicationPath),
     request_body(
-        content((KeyAuthInput = "application/json"), (KeyAuthInput = "application/x-www-form-urlencoded")),
+        content((Option<KeyAuthInput> = "application/json"), (Option<KeyAuthInput> = "application/x-www-form-urlencoded")),
         example = json!({"ttl": 86400})
     ),
     responses(
-        (status = 201, body = KeyAuthBody, example = json!(example())),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 201, description = "As it is now", body = KeyAuthBody, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The key is in use"),
     ),
 )]
@@ -187,14 +181,10 @@ pub async fn create(
 #[utoipa::path(
     get, path = "/developers/{developer}/applications/{application}/credentials/key-auth/{credential}",
     tag = "credentials", operation_id = "get_key_auth_credential",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("credential" = String, Path, description = "Id or key"),
-    ),
+    params(ApplicationPath, ("credential" = String, Path, description = "Id or key")),
     responses(
-        (status = 200, body = KeyAuthBody, example = json!(example())),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = KeyAuthBody, example = json!(example())),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn get(
@@ -210,19 +200,15 @@ pub async fn get(
 #[utoipa::path(
     patch, path = "/developers/{developer}/applications/{application}/credentials/key-auth/{credential}",
     tag = "credentials", operation_id = "update_key_auth_credential",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("credential" = String, Path, description = "Id or key"),
-    ),
+    params(ApplicationPath, ("credential" = String, Path, description = "Id or key")),
     request_body(
         content((KeyAuthChanges = "application/json"), (KeyAuthChanges = "application/x-www-form-urlencoded")),
         example = json!({"ttl": 3600})
     ),
     responses(
-        (status = 200, body = KeyAuthBody, example = json!(example())),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = KeyAuthBody, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The key is in use"),
     ),
 )]
@@ -261,12 +247,11 @@ pub async fn update(
 #[utoipa::path(
     delete, path = "/developers/{developer}/applications/{application}/credentials/key-auth/{credential}",
     tag = "credentials", operation_id = "delete_key_auth_credential",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("credential" = String, Path, description = "Id or key"),
+    params(ApplicationPath, ("credential" = String, Path, description = "Id or key")),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
-    responses((status = 204, description = "Deleted"), (status = 404, body = Message)),
 )]
 pub async fn delete(
     State(app): State<App>,

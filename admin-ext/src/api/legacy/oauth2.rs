@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
+use super::parameters::{ApplicationPath, PageArguments};
 use crate::api::App;
 use crate::model::{
     Application, ClientType, Credential, CredentialKind, CredentialSecret, NewCredential, NewSecret,
@@ -117,7 +118,8 @@ pub struct OAuth2Input {
     client_id: Option<String>,
     /// Absent: 32 random characters.
     client_secret: Option<String>,
-    /// `confidential` (default) or `public`.
+    /// `confidential` or `public`.
+    #[schema(required = false, default = "confidential")]
     client_type: String,
     /// Absent: the application's `redirect_uri`.
     redirect_uris: Option<Vec<String>>,
@@ -132,16 +134,12 @@ pub struct OAuth2Input {
 #[utoipa::path(
     get, path = "/developers/{developer}/applications/{application}/credentials/oauth2", tag = "credentials",
     operation_id = "list_oauth2_credentials",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("size" = Option<u16>, Query, description = "Credentials per page, 1 to 1000; 100 by default"),
-        ("offset" = Option<String>, Query, description = "Where the page begins, from `next` of the page before"),
-    ),
+    params(ApplicationPath, PageArguments),
     responses(
-        (status = 200, body = Page<OAuth2Body>, example = json!({"data": [example()], "next": null, "total": 1})),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 200, description = "A page of the list", body = Page<OAuth2Body>,
+            example = json!({"data": [example()], "next": null, "total": 1})),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn list(
@@ -158,18 +156,15 @@ pub async fn list(
 #[utoipa::path(
     post, path = "/developers/{developer}/applications/{application}/credentials/oauth2", tag = "credentials",
     operation_id = "create_oauth2_credential",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-    ),
+    params(ApplicationPath),
     request_body(
-        content((OAuth2Input = "application/json"), (OAuth2Input = "application/x-www-form-urlencoded")),
+        content((Option<OAuth2Input> = "application/json"), (Option<OAuth2Input> = "application/x-www-form-urlencoded")),
         example = json!({"client_id": "myclient", "client_secret": "mysecret"})
     ),
     responses(
-        (status = 201, body = OAuth2Body, example = json!(example())),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 201, description = "As it is now", body = OAuth2Body, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The client_id is in use"),
     ),
 )]
@@ -200,14 +195,10 @@ pub async fn create(
 #[utoipa::path(
     get, path = "/developers/{developer}/applications/{application}/credentials/oauth2/{credential}",
     tag = "credentials", operation_id = "get_oauth2_credential",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("credential" = String, Path, description = "Id or client_id"),
-    ),
+    params(ApplicationPath, ("credential" = String, Path, description = "Id or client_id")),
     responses(
-        (status = 200, body = OAuth2Body, example = json!(example())),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = OAuth2Body, example = json!(example())),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn get(
@@ -223,12 +214,11 @@ pub async fn get(
 #[utoipa::path(
     delete, path = "/developers/{developer}/applications/{application}/credentials/oauth2/{credential}",
     tag = "credentials", operation_id = "delete_oauth2_credential",
-    params(
-        ("developer" = String, Path, description = "E-mail address or id"),
-        ("application" = Uuid, Path),
-        ("credential" = String, Path, description = "Id or client_id"),
+    params(ApplicationPath, ("credential" = String, Path, description = "Id or client_id")),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
-    responses((status = 204, description = "Deleted"), (status = 404, body = Message)),
 )]
 pub async fn delete(
     State(app): State<App>,

@@ -16,6 +16,7 @@ use super::bodies::{Message, Violation};
 use super::conventions::query::{CorePage, Page};
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::developers::DeveloperBody;
+use super::parameters::{PageArguments, ServicePath};
 use crate::api::App;
 use crate::model::{NewService, Service, ServicePatch, ServiceRef, rules};
 use crate::store::{Actor, StoreError};
@@ -180,13 +181,11 @@ pub struct ServiceChanges {
 /// List services
 #[utoipa::path(
     get, path = "/services", tag = "services", operation_id = "list_services",
-    params(
-        ("size" = Option<u16>, Query, description = "Services per page, 1 to 1000; 100 by default"),
-        ("offset" = Option<String>, Query, description = "Where the page begins, from `next` of the page before"),
-    ),
+    params(PageArguments),
     responses(
-        (status = 200, body = CorePage<ServiceBody>, example = json!({"data": [example()], "next": null})),
-        (status = 400, body = Violation),
+        (status = 200, description = "A page of the list", body = CorePage<ServiceBody>,
+            example = json!({"data": [example()], "next": null})),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
     ),
 )]
 pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Error> {
@@ -201,8 +200,8 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Erro
         example = json!({"id": "212a758a-810b-4226-9175-b1b44eecebec", "name": "orders"})
     ),
     responses(
-        (status = 201, body = ServiceBody, example = json!(example())),
-        (status = 400, body = Violation),
+        (status = 201, description = "As it is now", body = ServiceBody, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
         (status = 409, body = Violation, description = "The name is taken"),
     ),
 )]
@@ -221,10 +220,10 @@ pub async fn create(
 /// Read a service
 #[utoipa::path(
     get, path = "/services/{service}", tag = "services", operation_id = "get_service",
-    params(("service" = String, Path, description = "Name or id")),
+    params(ServicePath),
     responses(
-        (status = 200, body = ServiceBody, example = json!(example())),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = ServiceBody, example = json!(example())),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn get(State(app): State<App>, Segments(service): Segments<String>) -> Result<Response, Error> {
@@ -235,14 +234,14 @@ pub async fn get(State(app): State<App>, Segments(service): Segments<String>) ->
 /// Register a service or replace the whole of it
 #[utoipa::path(
     put, path = "/services/{service}", tag = "services", operation_id = "put_service",
-    params(("service" = String, Path, description = "Name or id")),
+    params(ServicePath),
     request_body(
         content((ServiceInput = "application/json"), (ServiceInput = "application/x-www-form-urlencoded")),
         example = json!({"name": "orders", "auto_approve": true})
     ),
     responses(
-        (status = 200, body = ServiceBody, example = json!(example())),
-        (status = 400, body = Violation),
+        (status = 200, description = "As it is now", body = ServiceBody, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
         (status = 409, body = Violation, description = "The name is taken"),
     ),
 )]
@@ -272,15 +271,15 @@ pub async fn put(
 /// Change a service
 #[utoipa::path(
     patch, path = "/services/{service}", tag = "services", operation_id = "update_service",
-    params(("service" = String, Path, description = "Name or id")),
+    params(ServicePath),
     request_body(
         content((ServiceChanges = "application/json"), (ServiceChanges = "application/x-www-form-urlencoded")),
         example = json!({"key_auth": {"hide_credentials": true}})
     ),
     responses(
-        (status = 200, body = ServiceBody, example = json!(example())),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 200, description = "As it is now", body = ServiceBody, example = json!(example())),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The name is taken"),
     ),
 )]
@@ -308,7 +307,7 @@ pub async fn update(
 /// Delete a service with all connections to it
 #[utoipa::path(
     delete, path = "/services/{service}", tag = "services", operation_id = "delete_service",
-    params(("service" = String, Path, description = "Name or id")),
+    params(ServicePath),
     responses((status = 204, description = "There is no such service any more")),
 )]
 pub async fn delete(
@@ -331,16 +330,12 @@ pub async fn delete(
 #[utoipa::path(
     get, path = "/services/{service}/application_instances", tag = "services",
     operation_id = "list_service_application_instances",
-    params(
-        ("service" = String, Path, description = "Name or id"),
-        ("size" = Option<u16>, Query, description = "Connections per page, 1 to 1000; 100 by default"),
-        ("offset" = Option<String>, Query, description = "Where the page begins, from `next` of the page before"),
-    ),
+    params(ServicePath, PageArguments),
     responses(
-        (status = 200, body = Page<InstanceBody<ApplicationBody<DeveloperBody>>>,
+        (status = 200, description = "A page of the list", body = Page<InstanceBody<ApplicationBody<DeveloperBody>>>,
             example = json!({"data": [application_instances::example_in_full()], "next": null, "total": 1})),
-        (status = 400, body = Violation),
-        (status = 404, body = Message),
+        (status = 400, description = "Refused; nothing has changed", body = Violation),
+        (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
 pub async fn application_instances(

@@ -43,7 +43,6 @@ pub async fn demo() -> Result<()> {
         folder: folder.path().into(),
     })
     .await?;
-    gateway.wait_until_synced().await?;
     println!(
         "ready after {:.1} s: admin {}, gateway {}\n",
         started.elapsed().as_secs_f32(),
@@ -52,7 +51,7 @@ pub async fn demo() -> Result<()> {
     );
 
     let mut story = Story { admin: admin.client().clone(), gateway: gateway.client(), step: 0 };
-    story.tell(service).await?;
+    story.tell(service, &mut gateway).await?;
     println!("\n{} steps, every answer as expected", story.step);
     Ok(())
 }
@@ -64,7 +63,7 @@ struct Story {
 }
 
 impl Story {
-    async fn tell(&mut self, service: Uuid) -> Result<()> {
+    async fn tell(&mut self, service: Uuid, gateway: &mut Gateway) -> Result<()> {
         let key = format!("demo-{}", Uuid::new_v4().simple());
 
         self.change(
@@ -75,6 +74,8 @@ impl Story {
             201,
         )
         .await?;
+        // Until here the gateway had nothing to enforce; it answered 503.
+        gateway.wait_until_synced().await?;
         let body = json!({"email": "developer@example.com", "meta": {"full_name": "A Developer"}});
         let developer =
             self.change("a developer asks for access", Method::POST, "/developers", body, 200).await?;

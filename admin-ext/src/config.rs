@@ -182,7 +182,7 @@ impl Config {
             api: ApiSettings {
                 allow_loopback_without_token: truth(
                     "allow_loopback_without_token",
-                    settings.allow_loopback_without_token,
+                    settings.allow_loopback_without_token.as_ref(),
                 )?,
             },
             limits: Limits {
@@ -282,8 +282,8 @@ fn count(key: &str, value: Option<Scalar>, default: u64) -> Result<u64, ConfigEr
     }
 }
 
-fn truth(key: &str, value: Option<Scalar>) -> Result<bool, ConfigError> {
-    match value.as_ref().map(|Scalar(value)| value.as_str()) {
+fn truth(key: &str, value: Option<&Scalar>) -> Result<bool, ConfigError> {
+    match value.map(|Scalar(value)| value.as_str()) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(other) => Err(wrong(key, format!("expected true or false, got '{other}'"))),

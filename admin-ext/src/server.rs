@@ -19,7 +19,7 @@ use crate::store::{Actor, Store, TokenKind};
 /// How long tombstones are kept: a gateway that was away for longer takes the snapshot.
 const TOMBSTONES_KEPT_MS: i64 = 24 * 3_600_000;
 /// How often old tombstones are looked for.
-const PRUNING: Duration = Duration::from_secs(3600);
+const PRUNING: Duration = Duration::from_hours(1);
 /// How long requests may take to end after the word to stop.
 const STOPPING: Duration = Duration::from_secs(10);
 

@@ -156,20 +156,23 @@ impl Audited for Credential {
         self.id.0
     }
     fn view(&self) -> Value {
-        let mut view = json!({
+        let client = match &self.secret {
+            CredentialSecret::OAuth2 { name, client_type, redirect_uris, hash_secret, .. } => Some(json!({
+                "name": name,
+                "client_type": client_type.as_str(),
+                "redirect_uris": redirect_uris,
+                "hash_secret": hash_secret,
+            })),
+            CredentialSecret::KeyAuth { .. } => None,
+        };
+        json!({
             "application": self.application,
             "kind": self.kind().as_str(),
             "last_four": self.last_four,
             "expires_at": self.expires_at.map(|at| at.0),
             "tags": self.tags,
-        });
-        if let CredentialSecret::OAuth2 { name, client_type, redirect_uris, hash_secret, .. } = &self.secret {
-            view["name"] = json!(name);
-            view["client_type"] = json!(client_type.as_str());
-            view["redirect_uris"] = json!(redirect_uris);
-            view["hash_secret"] = json!(hash_secret);
-        }
-        view
+            "client": client,
+        })
     }
 }
 

@@ -131,7 +131,7 @@ fn sqlite_url(path: &Path) -> Result<String> {
 }
 
 async fn pools(backend: Backend, url: &str) -> Result<(AnyPool, AnyPool)> {
-    let (readers, writers) = match backend {
+    let (many, few) = match backend {
         Backend::Sqlite => (4, 1),
         Backend::Postgres => (8, 4),
     };
@@ -145,8 +145,8 @@ async fn pools(backend: Backend, url: &str) -> Result<(AnyPool, AnyPool)> {
         }
     };
     // The writer comes first: it is the one that makes the file.
-    let writes = options(writers, WRITE_WAIT).connect(url).await?;
-    let reads = options(readers, READ_WAIT).connect(url).await?;
+    let writes = options(few, WRITE_WAIT).connect(url).await?;
+    let reads = options(many, READ_WAIT).connect(url).await?;
     Ok((reads, writes))
 }
 

@@ -155,9 +155,9 @@ async fn application(
 /// Ids that grow with the place in the load, so that the index on them grows at its end (UUID version 8).
 fn sequential(run: Uuid, place: u64) -> Uuid {
     let mut bytes = *run.as_bytes();
-    let [_, _, a, b, c, d, e, f] = place.to_be_bytes();
-    if let Some(head) = bytes.first_chunk_mut() {
-        *head = [a, b, c, d, e, f];
+    // 48 bits of place, as the version sits right after them.
+    for (byte, place) in bytes.iter_mut().zip(place.to_be_bytes().into_iter().skip(2)).take(6) {
+        *byte = place;
     }
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }

@@ -42,11 +42,11 @@ impl Store {
     /// Begins a change. Writers queue: the one before must commit or be dropped first.
     pub async fn write(&self, actor: &Actor) -> Result<Writer> {
         let began = Instant::now();
-        let begin = match self.0.backend {
+        let statement = match self.0.backend {
             Backend::Sqlite => "BEGIN IMMEDIATE",
             Backend::Postgres => "BEGIN",
         };
-        let mut tx = self.0.writes.begin_with(begin).await?;
+        let mut tx = self.0.writes.begin_with(statement).await?;
         let row = sqlx::query(
             "UPDATE head SET revision = revision WHERE id = 1 RETURNING revision, oldest, records, audit",
         )

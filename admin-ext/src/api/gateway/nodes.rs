@@ -17,7 +17,9 @@ pub struct NodeList {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Node {
-    node: String,
+    /// Its name.
+    #[serde(rename = "node")]
+    name: String,
     /// The filter's version.
     version: String,
     /// Revision it has applied.
@@ -47,7 +49,7 @@ pub async fn nodes(State(app): State<App>) -> Result<Json<NodeList>, Problem> {
         .list()
         .into_iter()
         .map(|node| Node {
-            node: node.node,
+            name: node.node,
             version: node.version,
             applied: node.applied.0,
             lag: revision.saturating_sub(node.applied.0),

@@ -83,7 +83,7 @@ async fn an_application_comes_with_a_client_named_like_it() {
         panic!("{listed:?}")
     };
     assert_eq!(name, "app");
-    assert_eq!(redirect_uris, &[world.application.redirect_uri.clone()]);
+    assert_eq!(*redirect_uris, [world.application.redirect_uri.as_str()]);
     assert!(!hash_secret);
     for secret in [client_id, client_secret] {
         let secret = secret.as_ref().unwrap().expose();

@@ -27,7 +27,7 @@ async fn follow(store: &Store, until: impl Fn(Revision) -> bool, mirror: &mut Mi
         newest.mark_unchanged();
         let page = changes(store, at).await;
         if page.changes.is_empty() {
-            tokio::time::timeout(Duration::from_secs(60), newest.changed()).await.unwrap().unwrap();
+            tokio::time::timeout(Duration::from_mins(1), newest.changed()).await.unwrap().unwrap();
         }
         for change in page.changes {
             assert!(change.revision > at, "{} after {at}", change.revision);

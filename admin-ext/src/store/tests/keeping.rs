@@ -8,11 +8,11 @@ use crate::store::{Reveal, Store, StoreError, TokenKind};
 use crate::testing::{TestStore, World, actor, key_auth};
 
 /// Whether any file of the data folder holds the text.
-fn on_disk(test: &TestStore, text: &str) -> bool {
+fn on_disk(test: &TestStore, wanted: &str) -> bool {
     let files = std::fs::read_dir(test.folder.path()).unwrap();
     files.into_iter().any(|file| {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        bytes.windows(wanted.len()).any(|window| window == wanted.as_bytes())
     })
 }
 

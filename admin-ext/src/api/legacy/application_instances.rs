@@ -24,7 +24,7 @@ use crate::store::{Actor, Store};
 
 const STATUS: Kind = Kind::Integer { min: 0, max: 3 };
 
-const SCHEMA: Schema = Schema {
+pub const SCHEMA: Schema = Schema {
     fields: &[
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("service", Kind::Reference).required(),

@@ -18,7 +18,7 @@ use crate::api::App;
 use crate::model::{Application, ApplicationPatch, NewApplication, Update, rules};
 use crate::store::Actor;
 
-const SCHEMA: Schema = Schema {
+pub const SCHEMA: Schema = Schema {
     fields: &[
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("name", Kind::checked_text(rules::NAME_MAX, texts::line)).required(),

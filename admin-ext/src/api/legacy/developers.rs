@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::store::{Actor, StoreError};
 
-const SCHEMA: Schema = Schema {
+pub const SCHEMA: Schema = Schema {
     fields: &[
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("email", Kind::checked_text(Email::MAX, texts::email)).required(),

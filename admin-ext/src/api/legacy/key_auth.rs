@@ -26,7 +26,7 @@ const KIND: CredentialKind = CredentialKind::KeyAuth;
 /// Longest life of a key, in seconds; a little over three years.
 const TTL_MAX: i64 = 100_000_000;
 
-const SCHEMA: Schema = Schema {
+pub const SCHEMA: Schema = Schema {
     fields: &[
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("key", Kind::checked_text(PlainSecret::MAX, texts::key)).lasting(),

@@ -23,7 +23,7 @@ use crate::store::Actor;
 
 const KIND: CredentialKind = CredentialKind::OAuth2;
 
-const SCHEMA: Schema = Schema {
+pub const SCHEMA: Schema = Schema {
     fields: &[
         Field::new("id", Kind::Uuid),
         Field::new("name", Kind::checked_text(rules::NAME_MAX, texts::line)),

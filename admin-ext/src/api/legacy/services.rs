@@ -33,7 +33,7 @@ const KEY_AUTH: &[Field] = &[
     Field::new("realm", Kind::checked_text(256, texts::realm)),
 ];
 
-const SCHEMA: Schema = Schema {
+pub const SCHEMA: Schema = Schema {
     fields: &[
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("name", Kind::checked_text(rules::NAME_MAX, texts::service_name)).required(),

@@ -1,5 +1,7 @@
 //! Reads a request's body, whatever its type, into one tree of members. Bounded in size, number and depth.
 
+use std::fmt::Display;
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -81,8 +83,13 @@ fn bounded(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
 }
 
 fn from_fields(fields: impl IntoIterator<Item = (String, String)>) -> Result<Input, Error> {
-    let members = form::decode(fields)
-        .map_err(|error| Error::bad_request(format!("Cannot parse form body: {error}")))?;
+    let refuse = |reason: &dyn Display| Error::bad_request(format!("Cannot parse form body: {reason}"));
+    let fields: Vec<_> = fields.into_iter().take(form::FIELDS_MAX + 1).collect();
+    // The decoders put this character where bytes are not UTF-8; what is stored must be what was sent.
+    if fields.iter().any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}')) {
+        return Err(refuse(&"a name or value is not UTF-8"));
+    }
+    let members = form::decode(fields).map_err(|error| refuse(&error))?;
     Ok(Input { members, coerce: true })
 }
 
@@ -166,6 +173,11 @@ mod tests {
                 "application/x-www-form-urlencoded",
                 "a=1&a.b=2",
                 "Cannot parse form body: field 'a.b' contradicts another field of the form",
+            ),
+            (
+                "application/x-www-form-urlencoded",
+                "a=%ff",
+                "Cannot parse form body: a name or value is not UTF-8",
             ),
             ("multipart/form-data", "x", "Cannot parse form body: malformed multipart"),
             ("multipart/form-data; boundary=b", "x", "Cannot parse form body: malformed multipart"),

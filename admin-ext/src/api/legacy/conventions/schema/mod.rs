@@ -137,6 +137,12 @@ impl Field {
 }
 
 impl Schema {
+    /// The names of all members.
+    #[cfg(test)]
+    pub fn names(&self) -> Vec<&'static str> {
+        self.fields.iter().map(|field| field.name).collect()
+    }
+
     /// Validates the members of a new entity. Defaults are filled in; members without a value are absent.
     pub fn insert(&self, input: Input) -> Result<Map<String, Value>, Error> {
         let checker = Checker { coerce: input.coerce, update: false };

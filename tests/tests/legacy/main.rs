@@ -9,3 +9,4 @@ mod developers;
 mod lists;
 mod reference;
 mod services;
+mod writes;

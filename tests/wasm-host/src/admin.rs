@@ -111,6 +111,11 @@ impl Admin {
         self.asked.iter().filter(|call| call.path().starts_with(path)).count()
     }
 
+    /// What the double would answer now, for a test that delivers it by hand and perhaps late.
+    pub fn answer_now(&mut self, now: Duration, call: &HttpCall) -> Answer {
+        self.answer(now, call).unwrap_or_default()
+    }
+
     fn live(&self) -> impl Iterator<Item = (&KeyDigest, &Record)> {
         self.records.iter().filter_map(|(key, (_, operation))| match operation {
             Operation::Put(record) => Some((key, record)),

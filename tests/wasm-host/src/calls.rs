@@ -11,7 +11,7 @@ pub struct HttpCall {
     pub(crate) generation: u32,
     pub(crate) context: u32,
     pub(crate) token: u32,
-    /// Virtual time of the dispatch.
+    /// When it was dispatched, as the node's uptime.
     pub since: Duration,
     pub timeout: Duration,
     /// The cluster or address it goes to.
@@ -69,7 +69,7 @@ impl Answer {
 
 /// Whatever answers a node's calls.
 pub trait Backend {
-    /// The answer, or `None` while the call is held open. Asked again after every tick.
+    /// The answer, or `None` while the call is held open. Asked again after every tick. `now`: the node's uptime.
     fn answer(&mut self, now: Duration, call: &HttpCall) -> Option<Answer>;
 }
 

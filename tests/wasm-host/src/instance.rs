@@ -1,5 +1,6 @@
 //! One instance of the module: calls its callbacks by name, with a bound on how long each may run.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use wasmtime::{Instance as Running, Store, WasmParams, WasmResults};
@@ -13,6 +14,8 @@ const FUEL: u64 = 1_000_000_000;
 pub(crate) struct Instance {
     store: Store<State>,
     running: Running,
+    /// Most instructions that one call of each callback took.
+    pub costliest: BTreeMap<String, u64>,
 }
 
 /// Why a callback did not return.
@@ -25,7 +28,7 @@ impl Instance {
         store.limiter(|state| &mut state.limits);
         store.set_fuel(FUEL).map_err(|error| format!("{error:#}"))?;
         let running = linked.instantiate(&mut store).map_err(|error| format!("{error:#}"))?;
-        let mut instance = Self { store, running };
+        let mut instance = Self { store, running, costliest: BTreeMap::new() };
         instance.call::<(), ()>("_initialize", (), Phase::Create, 0)?;
         Ok(instance)
     }
@@ -57,6 +60,8 @@ impl Instance {
         let result = function.call(&mut self.store, parameters);
         let left = self.store.get_fuel().unwrap_or_default();
         assert!(result.is_ok() || left > 0, "{name} ran for {FUEL} instructions: a worker would be blocked");
+        let most = self.costliest.entry(name.to_owned()).or_default();
+        *most = (*most).max(FUEL - left);
         if let Some(exchange) = &mut self.store.data_mut().exchange {
             exchange.instructions += FUEL - left;
         }

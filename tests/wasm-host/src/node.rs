@@ -32,6 +32,7 @@ impl Node {
             logs: RefCell::default(),
             calls: RefCell::default(),
             now: Cell::new(nanoseconds(START)),
+            uptime: Cell::new(0),
             next_token: Cell::new(1),
             planned_traps: RefCell::new(HashSet::new()),
         });
@@ -56,12 +57,12 @@ impl Node {
 
     /// Lets time pass: timers fire when due, and calls are answered as `backend` says or fail by their time-out.
     pub fn run(&mut self, time: Duration, backend: &mut dyn Backend) {
-        let end = self.now() + time;
+        let end = self.uptime() + time;
         self.answer_calls(backend);
         while let Some(due) = self.workers.iter().filter_map(Worker::next_due).min()
             && due <= end
         {
-            self.shared.now.set(nanoseconds(due.max(self.now())));
+            self.pass(due.saturating_sub(self.uptime()));
             for worker in &mut self.workers {
                 if !worker.hanging {
                     worker.tick_due();
@@ -69,27 +70,20 @@ impl Node {
             }
             self.answer_calls(backend);
         }
-        self.shared.now.set(nanoseconds(end));
+        self.pass(end.saturating_sub(self.uptime()));
     }
 
-    /// As [`Node::run`] for no longer than `time`, but ends as soon as the condition holds. Tells whether it did.
-    pub fn run_until(
-        &mut self,
-        time: Duration,
-        backend: &mut dyn Backend,
-        mut condition: impl FnMut(&mut Self) -> bool,
-    ) -> bool {
-        let end = self.now() + time;
-        while self.now() < end {
-            if condition(self) {
-                return true;
-            }
-            self.run(Duration::from_millis(25).min(end.saturating_sub(self.now())), backend);
-        }
-        condition(self)
+    fn pass(&mut self, time: Duration) {
+        self.shared.now.set(nanoseconds(self.now() + time));
+        self.shared.uptime.set(nanoseconds(self.uptime() + time));
     }
 
-    /// Moves the clock without running anything: what a stopped or suspended machine sees.
+    /// Time since the node was started: what the times of calls are given in.
+    pub fn uptime(&self) -> Duration {
+        Duration::from_nanos(self.shared.uptime.get())
+    }
+
+    /// Moves the wall clock without running anything: what a suspended machine sees.
     pub fn skip(&mut self, time: Duration) {
         self.shared.now.set(nanoseconds(self.now() + time));
     }
@@ -105,7 +99,7 @@ impl Node {
     }
 
     fn answer_calls(&mut self, backend: &mut dyn Backend) {
-        let now = self.now();
+        let now = self.uptime();
         let calls = std::mem::take(&mut *self.shared.calls.borrow_mut());
         let mut open = Vec::new();
         for call in calls {

@@ -29,8 +29,10 @@ pub(crate) struct Shared {
     pub metrics: RefCell<Metrics>,
     pub logs: RefCell<Vec<LogLine>>,
     pub calls: RefCell<Vec<HttpCall>>,
-    /// Nanoseconds since the Unix epoch. Stands still inside callbacks.
+    /// Wall clock, nanoseconds since the Unix epoch. Stands still inside callbacks; a test may set it back.
     pub now: Cell<u64>,
+    /// Nanoseconds since the node was started: what timers and time-outs go by.
+    pub uptime: Cell<u64>,
     pub next_token: Cell<u32>,
     /// Host calls, by name, that trap the next time they are made.
     pub planned_traps: RefCell<HashSet<&'static str>>,

@@ -65,7 +65,8 @@ fn clock_time_get(mut caller: Caller<'_, State>, clock: u32, _: u64, pointer: u3
     if clock > 1 {
         return Ok(BAD_ARGUMENT);
     }
-    let now = caller.data().shared.now.get();
+    let shared = &caller.data().shared;
+    let now = if clock == 0 { shared.now.get() } else { shared.uptime.get() };
     write(&mut caller, pointer, &now.to_le_bytes())?;
     Ok(SUCCESS)
 }

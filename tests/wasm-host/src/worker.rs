@@ -123,7 +123,7 @@ impl Worker {
     }
 
     fn add_timers(&mut self, timers: &[(u32, u32)]) {
-        let now = Duration::from_nanos(self.shared.now.get());
+        let now = Duration::from_nanos(self.shared.uptime.get());
         for (root, milliseconds) in timers {
             if *milliseconds == 0 {
                 self.timers.retain(|timer| timer.root != *root);
@@ -162,7 +162,7 @@ impl Worker {
 
     /// Fires all timers that are due.
     pub(crate) fn tick_due(&mut self) {
-        let now = Duration::from_nanos(self.shared.now.get());
+        let now = Duration::from_nanos(self.shared.uptime.get());
         let mut due = Vec::new();
         for timer in &mut self.timers {
             if timer.due <= now {
@@ -270,6 +270,14 @@ impl Worker {
     /// How many timers each tick period has by now: 1 for each chain unless traps doubled them.
     pub const fn timers(&self) -> usize {
         self.timers.len()
+    }
+
+    /// Most instructions that one call of a callback has taken in the instance that runs now.
+    pub fn costliest(&self, callback: &str) -> u64 {
+        match &self.life {
+            Life::Running(instance) => instance.costliest.get(callback).copied().unwrap_or_default(),
+            _ => 0,
+        }
     }
 
     /// Bytes of WebAssembly memory the instance holds.

@@ -100,7 +100,7 @@ fn http_call(
         generation: state.generation,
         context: state.context,
         token,
-        since: Duration::from_nanos(shared.now.get()),
+        since: Duration::from_nanos(shared.uptime.get()),
         timeout: Duration::from_millis(timeout.into()),
         upstream,
         headers,

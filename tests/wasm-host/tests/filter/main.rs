@@ -8,6 +8,8 @@ mod faults;
 mod fuzz;
 mod headers;
 mod imports;
+mod leaders;
+mod metrics;
 mod outcomes;
 mod query;
 mod support;

@@ -105,6 +105,8 @@ pub fn wasm_filter(name: &str, module: &Path, configuration: &Value, disabled: b
                 "name": name,
                 "root_id": name,
                 "failure_policy": "FAIL_RELOAD",
+                // Without this a filter that waits for the body is never shown the body.
+                "allow_on_headers_stop_iteration": true,
                 "configuration": {
                     "@type": "type.googleapis.com/google.protobuf.StringValue",
                     "value": configuration.to_string(),

@@ -250,7 +250,7 @@ async fn given_a_wrong_gateway_token_when_called_then_the_gateway_stays_closed()
 
     wait::until("the failure to be noticed", async || {
         assert_eq!(client.get("/").await?.status, 503);
-        Ok(gateway.log().contains("401"))
+        Ok(gateway.log().contains("does not accept gateway_token"))
     })
     .await?;
 

@@ -1,5 +1,5 @@
 //! Where the programs under test are. An environment variable names each; otherwise it is where `make build` puts it.
-//! A missing one is a one-line error that names the variable and the make target.
+//! A missing one is a one-line error that names the variable and the command that makes it.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub fn admin() -> Result<PathBuf> {
         .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
         .max_by_key(|(modified, _)| *modified)
         .map(|(_, path)| path);
-    locate("the admin extension", "APP_AUTH_ADMIN_BIN", newest, "make build")
+    locate("the admin extension", "APP_AUTH_ADMIN_BIN", newest, "cargo build -p app-auth-admin")
 }
 
 /// The filter, `app_auth.wasm`.
@@ -44,7 +44,7 @@ pub fn envoy() -> Result<PathBuf> {
         .flatten()
         .map(|python| python.path().join("site-packages/envoy/_bin/envoy"))
         .find(|path| path.is_file());
-    locate("Envoy", "APP_AUTH_ENVOY_BIN", installed, "make gateway")
+    locate("Envoy", "APP_AUTH_ENVOY_BIN", installed, "tests/setup/tools.sh envoy")
 }
 
 /// A program on the PATH.
@@ -52,13 +52,13 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
-fn locate(what: &str, variable: &str, default: Option<PathBuf>, make_target: &str) -> Result<PathBuf> {
+fn locate(what: &str, variable: &str, default: Option<PathBuf>, remedy: &str) -> Result<PathBuf> {
     let named = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     match named.or(default) {
         Some(path) if path.is_file() => Ok(path),
         Some(path) => {
-            bail!("{what} is missing: no file {}; run `{make_target}` or set {variable}", path.display())
+            bail!("{what} is missing: no file {}; run `{remedy}` or set {variable}", path.display())
         }
-        None => bail!("{what} is missing; run `{make_target}` or set {variable}"),
+        None => bail!("{what} is missing; run `{remedy}` or set {variable}"),
     }
 }

@@ -30,14 +30,14 @@ use crate::wait;
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     quick: bool,
-    many: usize,
+    many: u32,
     rounds: usize,
     sample: Duration,
     revocations: usize,
     probe: Duration,
 }
 
-const FEW: usize = 1000;
+const FEW: u32 = 1000;
 
 /// When a snapshot counts as stuck.
 const SNAPSHOT_MAX: Duration = Duration::from_mins(10);
@@ -84,7 +84,7 @@ async fn measure(plan: Plan, pinned: bool) -> Result<Report> {
     let few = Store::make(FEW, &folder.path().join("few")).await?;
     let many = Store::make(plan.many, &folder.path().join("many")).await?;
 
-    let keys = few.some_keys(FEW)?;
+    let keys = few.some_keys(FEW as usize)?;
     let at = upstream.address();
     let mut rows = vec![
         Row::start("no filter", rows::Checks::default(), at, &few.keys).await?,
@@ -164,7 +164,7 @@ async fn measure_snapshot(plan: Plan, store: &Store, upstream: &Upstream) -> Res
         credentials: plan.many,
         seconds,
         shared_data_bytes_per_credential: footprint::bytes_per_record(&store.admin.gateway_client()).await?,
-        resident_bytes_per_credential: after.saturating_sub(before) as f64 / plan.many as f64,
+        resident_bytes_per_credential: after.saturating_sub(before) as f64 / f64::from(plan.many),
         requests,
         baseline,
     };

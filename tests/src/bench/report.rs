@@ -48,7 +48,7 @@ pub struct Latency {
 
 #[derive(Debug, Serialize)]
 pub struct SnapshotReport {
-    pub credentials: usize,
+    pub credentials: u32,
     /// From the gateway's start to its first decision.
     pub seconds: f64,
     /// Keys and values, buckets' frames included.

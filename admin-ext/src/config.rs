@@ -131,6 +131,8 @@ fn wrong(key: &str, reason: impl Into<String>) -> ConfigError {
 impl Config {
     /// From flags and environment, and from the file they name.
     pub fn load(settings: Settings) -> Result<Self, ConfigError> {
+        // Where a variable is passed on that nobody set, it is there and empty.
+        let settings = settings.without_empty();
         let file = match &settings.config {
             Some(path) => read_file(path)?,
             None => Settings::default(),
@@ -215,6 +217,27 @@ impl Config {
 }
 
 impl Settings {
+    /// These settings without those that are set to nothing.
+    fn without_empty(self) -> Self {
+        let text = |value: Option<String>| value.filter(|value| !value.is_empty());
+        let scalar = |value: Option<Scalar>| value.filter(|Scalar(value)| !value.is_empty());
+        Self {
+            config: text(self.config),
+            listen: text(self.listen),
+            data: text(self.data),
+            database_url: text(self.database_url),
+            admin_token: text(self.admin_token),
+            gateway_token: text(self.gateway_token),
+            reveal: text(self.reveal),
+            log: text(self.log),
+            log_format: text(self.log_format),
+            allow_loopback_without_token: scalar(self.allow_loopback_without_token),
+            applications_per_developer: scalar(self.applications_per_developer),
+            credentials_per_kind: scalar(self.credentials_per_kind),
+            connections_per_application: scalar(self.connections_per_application),
+        }
+    }
+
     /// These settings, and those of `other` where these have none.
     fn or(self, other: Self) -> Self {
         Self {
@@ -366,6 +389,19 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.limits.credentials_per_kind, 5);
         assert_eq!(config.reveal, Reveal::Once);
+    }
+
+    #[test]
+    fn an_empty_variable_is_as_good_as_none() {
+        let empty = Settings {
+            listen: Some(String::new()),
+            admin_token: Some(String::new()),
+            credentials_per_kind: Some("".into()),
+            ..Settings::default()
+        };
+        let config = Config::load(empty).unwrap();
+        assert_eq!(config.listen.port(), 8005);
+        assert!(config.admin_token.is_none());
     }
 
     #[test]

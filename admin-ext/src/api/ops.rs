@@ -1,7 +1,7 @@
 //! For those who run the program: health, metrics, the API's description; and what is measured of every request.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -140,6 +140,19 @@ pub fn recorder() -> &'static PrometheusHandle {
         metrics::describe_gauge!("app_auth_admin_feed_waiters", "Feed requests held open.");
         handle
     })
+}
+
+/// Longest time a request of the admin API may take, its body included; waiting for gateways comes after it.
+const REQUEST_TIME: Duration = Duration::from_mins(1);
+
+/// Ends requests that take too long, such as those whose body never ends. A change that was not committed by then is
+/// not made.
+pub async fn within_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIME, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, Json(json!({ "message": "The request took too long" })))
+            .into_response(),
+    }
 }
 
 /// Names, counts and logs every request. Paths are logged without their query: it may hold anything.

@@ -118,6 +118,24 @@ async fn everything_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_write_is_acknowledged_only_when_it_is_on_the_disk() {
+    let test = TestStore::open().await;
+    if !test.is_sqlite() {
+        return;
+    }
+    // `synchronous` 2 is FULL: a commit in the write-ahead log is followed by a sync of it.
+    for (pragma, value) in [("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10_000)] {
+        for pool in [&test.store.0.writes, &test.store.0.reads] {
+            let row =
+                sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"))).fetch_one(pool).await.unwrap();
+            assert_eq!(sqlx::Row::get::<i64, _>(&row, 0), value, "{pragma}");
+        }
+    }
+    let row = sqlx::query("PRAGMA journal_mode").fetch_one(&test.store.0.reads).await.unwrap();
+    assert_eq!(sqlx::Row::get::<String, _>(&row, 0), "wal");
+}
+
+#[tokio::test]
 async fn a_foreign_key_file_is_refused_at_start() {
     let test = TestStore::open().await;
     test.store.close().await;

@@ -116,8 +116,11 @@ impl Admin {
         self.answer(now, call).unwrap_or_default()
     }
 
-    fn live(&self) -> impl Iterator<Item = (&KeyDigest, &Record)> {
-        self.records.iter().filter_map(|(key, (_, operation))| match operation {
+    /// All records from a bucket on, in the order of their keys.
+    fn live_from(&self, bucket: u32, bits: u8) -> impl Iterator<Item = (&KeyDigest, &Record)> {
+        let mut first = [0; 32];
+        first[..4].copy_from_slice(&(bucket << (32 - u32::from(bits))).to_be_bytes());
+        self.records.range(KeyDigest(first)..).filter_map(|(key, (_, operation))| match operation {
             Operation::Put(record) => Some((key, record)),
             Operation::Delete(_) => None,
         })
@@ -133,6 +136,9 @@ impl Admin {
             return Some(problem(410));
         }
         let limit = limit(call);
+        if after == self.revision.0 && now < call.since + Duration::from_secs(wait) {
+            return None;
+        }
         let mut changes: Vec<_> = self
             .records
             .iter()
@@ -145,16 +151,13 @@ impl Admin {
             .collect();
         changes.sort_by_key(|change| change.revision);
         changes.truncate(limit);
-        if changes.is_empty() && now < call.since + Duration::from_secs(wait) {
-            return None;
-        }
         let full = changes.len() == limit;
         let revision = changes.last().filter(|_| full).map_or(self.revision, |change| change.revision);
         Some(page(&FeedPage { store: self.store, revision, changes }))
     }
 
     fn snapshot(&self, call: &HttpCall) -> Answer {
-        let total = u64::try_from(self.live().count()).unwrap_or(u64::MAX);
+        let total = u64::try_from(self.live_from(0, 8).count()).unwrap_or(u64::MAX);
         let mut answer = SnapshotPage {
             store: self.store,
             revision: self.revision,
@@ -186,7 +189,8 @@ impl Admin {
         }
         let bucket = |key: &KeyDigest| bucket_of(key, answer.bits);
         let mut end = range.1;
-        for (key, record) in self.live().filter(|(key, _)| (range.0..range.1).contains(&bucket(key))) {
+        for (key, record) in self.live_from(range.0, answer.bits).take_while(|(key, _)| bucket(key) < range.1)
+        {
             let last = answer.records.last().map(|last: &SnapshotRecord| bucket(&last.key));
             if answer.records.len() >= limit(call) && last != Some(bucket(key)) {
                 end = bucket(key);
@@ -218,7 +222,7 @@ fn problem(status: u16) -> Answer {
 
 impl Backend for Admin {
     fn answer(&mut self, now: Duration, call: &HttpCall) -> Option<Answer> {
-        if !self.asked.iter().any(|known| known.token == call.token && known.since == call.since) {
+        if !self.asked.iter().rev().any(|known| known.token == call.token && known.since == call.since) {
             self.asked.push(call.clone());
         }
         match self.mood {

@@ -153,18 +153,21 @@ pub fn request_headers() -> Option<Vec<u8>> {
     (status == OK).then(|| out.take())
 }
 
+/// One request header.
+pub fn request_header(name: &str) -> Option<Vec<u8>> {
+    header(REQUEST_HEADERS, name)
+}
+
 /// A header of the answer to a call.
 pub fn call_response_header(name: &str) -> Option<Vec<u8>> {
+    header(CALL_RESPONSE_HEADERS, name)
+}
+
+fn header(map: u32, name: &str) -> Option<Vec<u8>> {
     let mut out = Returned::new();
     // SAFETY: a live string, and live, aligned places for the results.
     let status = unsafe {
-        abi::proxy_get_header_map_value(
-            CALL_RESPONSE_HEADERS,
-            name.as_ptr(),
-            name.len(),
-            &raw mut out.data,
-            &raw mut out.size,
-        )
+        abi::proxy_get_header_map_value(map, name.as_ptr(), name.len(), &raw mut out.data, &raw mut out.size)
     };
     (status == OK).then(|| out.take())
 }

@@ -7,7 +7,7 @@ use app_auth_core::gate::{Gate, Hide, HostTraits, Outcome, Request};
 use app_auth_core::identity::{Forged, Identity, IdentityHeader};
 use app_auth_core::ids::ServiceId;
 use app_auth_core::refusal::{Refusal, Unavailable, printable_request_id};
-use app_auth_core::request::headers::{HeaderMap, same_name};
+use app_auth_core::request::headers::{self, HeaderMap, same_name};
 use app_auth_core::request::{body, query};
 use app_auth_core::state::table::Reader;
 use app_auth_core::strategy::key_auth::Body;
@@ -83,7 +83,7 @@ impl HttpFilter {
     }
 
     fn decide<'b>(&self, traits: HostTraits, body: impl FnOnce(&HeaderMap<'_>) -> Body<'b>) -> Next {
-        let block = host::request_headers();
+        let block = host::request_headers().map(with_target);
         let headers = block.as_deref().and_then(HeaderMap::parse);
         let (Some(headers), Some(config)) = (headers, self.config.as_deref()) else {
             let cause = if headers.is_none() { Unavailable::Host } else { Unavailable::Misconfigured };
@@ -153,6 +153,19 @@ impl HttpFilter {
         }
         Next::Answered
     }
+}
+
+/// The headers with method and target among them, wherever the host leaves them out of the list.
+fn with_target(block: Vec<u8>) -> Vec<u8> {
+    let Some(headers) = HeaderMap::parse(&block).filter(|headers| headers.first(":path").is_none()) else {
+        return block;
+    };
+    let target: Vec<_> = [":method", ":path"]
+        .into_iter()
+        .filter_map(|name| Some((name, host::request_header(name)?)))
+        .collect();
+    let target = target.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+    headers::serialize(target.chain(headers.iter()))
 }
 
 /// The service that Kong routed to. Read in the request phases only: elsewhere a first read ends Kong's worker.

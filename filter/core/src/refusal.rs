@@ -156,6 +156,7 @@ impl Refusal {
         }
         if content_type.is_some_and(is_grpc) {
             let code = self.grpc_status();
+            headers.push(("Content-Type", "application/grpc".to_owned()));
             headers.push(("grpc-status", code.to_string()));
             headers.push(("grpc-message", self.message().to_owned()));
             return Response { status: self.status(), headers, body: String::new(), grpc_status: Some(code) };

@@ -131,7 +131,8 @@ pub struct NewDeveloper {
     pub status: DeveloperStatus,
     pub meta: Option<String>,
     pub custom_id: Option<String>,
-    pub password: Option<PlainSecret>,
+    /// Hashed before the change begins: hashing takes long, and writers queue.
+    pub password_hash: Option<PlainSecret>,
     pub roles: Vec<String>,
 }
 
@@ -144,7 +145,7 @@ impl NewDeveloper {
             status: DeveloperStatus::Pending,
             meta: None,
             custom_id: None,
-            password: None,
+            password_hash: None,
             roles: Vec::new(),
         }
     }
@@ -157,6 +158,7 @@ pub struct DeveloperPatch {
     pub status: Option<DeveloperStatus>,
     pub meta: Update<String>,
     pub custom_id: Update<String>,
-    pub password: Option<PlainSecret>,
+    /// Hashed before the change begins: hashing takes long, and writers queue.
+    pub password_hash: Option<PlainSecret>,
     pub roles: Option<Vec<String>>,
 }

@@ -84,10 +84,6 @@ impl Store {
 
 impl Writer {
     pub async fn create_developer(&mut self, new: NewDeveloper) -> Result<Developer> {
-        let password_hash = match &new.password {
-            Some(password) => Some(self.store.hash(password).await?),
-            None => None,
-        };
         let developer = Developer {
             id: match new.id {
                 Some(id) => id,
@@ -98,7 +94,7 @@ impl Writer {
             meta: new.meta,
             custom_id: new.custom_id,
             consumer: ConsumerId(self.store.random_id()?),
-            password_hash,
+            password_hash: new.password_hash,
             roles: new.roles,
             created_at: self.now,
             updated_at: self.now,
@@ -128,9 +124,7 @@ impl Writer {
     pub async fn update_developer(&mut self, id: DeveloperId, patch: DeveloperPatch) -> Result<Developer> {
         let before = existing(self.conn(), id).await?;
         let mut after = before.clone();
-        if let Some(password) = &patch.password {
-            after.password_hash = Some(self.store.hash(password).await?);
-        }
+        after.password_hash = patch.password_hash.or(after.password_hash);
         after.email = patch.email.unwrap_or(after.email);
         after.status = patch.status.unwrap_or(after.status);
         patch.meta.apply(&mut after.meta);

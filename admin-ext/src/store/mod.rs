@@ -121,8 +121,8 @@ impl Store {
         Ok(ambient::random_id(&*self.0.entropy)?)
     }
 
-    /// Hashes a password or client secret.
-    async fn hash(&self, secret: &PlainSecret) -> Result<PlainSecret> {
+    /// Hashes a password or client secret; takes tens of milliseconds.
+    pub async fn hash(&self, secret: &PlainSecret) -> Result<PlainSecret> {
         let mut salt = [0; 16];
         self.0.entropy.fill(&mut salt)?;
         secrets::hash(secret, salt).await.ok_or(StoreError::Interrupted)

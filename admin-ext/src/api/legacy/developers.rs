@@ -169,7 +169,7 @@ pub async fn create(
         status: status(input.status)?,
         meta: input.meta,
         custom_id: input.custom_id,
-        password: input.password.map(PlainSecret::new),
+        password_hash: hashed(&app, input.password).await?,
         roles: Vec::new(),
     };
     let mut writer = app.store.write(&actor).await?;
@@ -223,13 +223,20 @@ pub async fn update(
         status: changes.status.map(status).transpose()?,
         meta: changes.meta,
         custom_id: changes.custom_id,
-        password: changes.password.map(PlainSecret::new),
+        password_hash: hashed(&app, changes.password).await?,
         roles: None,
     };
     let mut writer = app.store.write(&actor).await?;
     let developer = writer.update_developer(id, patch).await?.into();
     let revision = writer.commit().await?;
     Ok(reply::written(StatusCode::OK, &Wrapped { developer }, revision))
+}
+
+async fn hashed(app: &App, password: Option<String>) -> Result<Option<PlainSecret>, Error> {
+    match password.map(PlainSecret::new) {
+        Some(password) => Ok(Some(app.store.hash(&password).await?)),
+        None => Ok(None),
+    }
 }
 
 /// The answer to a change, the only one that wraps its entity.

@@ -83,7 +83,7 @@ async fn passwords_are_hashed_and_in_no_log() {
     let password = "open sesame 1234";
     let mut writer = test.write().await;
     let new = NewDeveloper {
-        password: Some(PlainSecret::new(password)),
+        password_hash: Some(test.store.hash(&PlainSecret::new(password)).await.unwrap()),
         ..NewDeveloper::new(Email::parse("p@example.com").unwrap())
     };
     let made = writer.create_developer(new).await.unwrap();

@@ -31,6 +31,7 @@ use crate::wait;
 struct Plan {
     quick: bool,
     many: u32,
+    many_name: &'static str,
     rounds: usize,
     sample: Duration,
     revocations: usize,
@@ -46,6 +47,7 @@ impl Plan {
     const FULL: Self = Self {
         quick: false,
         many: 1_000_000,
+        many_name: "app_auth, 1 million",
         rounds: 5,
         sample: Duration::from_secs(5),
         revocations: 200,
@@ -56,6 +58,7 @@ impl Plan {
     const QUICK: Self = Self {
         quick: true,
         many: 20_000,
+        many_name: "app_auth, 20 thousand",
         rounds: 1,
         sample: Duration::from_secs(1),
         revocations: 20,
@@ -145,7 +148,7 @@ async fn wait_until_decides(row: &Row) -> Result<()> {
 /// Starts a gateway that has to fetch everything, and sends it requests meanwhile.
 async fn measure_snapshot(plan: Plan, store: &Store, upstream: &Upstream) -> Result<(Row, SnapshotReport)> {
     let started = Instant::now();
-    let row = start_filter("app_auth, 1 million", store, upstream).await?;
+    let row = start_filter(plan.many_name, store, upstream).await?;
     let before = load::resident_bytes(row.pid())?;
     let client = Client::new(&row.url(), None);
     let requests = {

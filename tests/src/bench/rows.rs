@@ -151,9 +151,7 @@ fn filter(name: &str, typed_config: Value) -> Checks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::load::Wrk;
     use crate::upstream::Upstream;
-    use std::time::Duration;
 
     /// A comparison is worth something only if each row does the work it is named for.
     #[tokio::test]
@@ -181,10 +179,6 @@ mod tests {
             let request = client.request(reqwest::Method::GET, "/fast").header("apikey", "key-c");
             assert_eq!(crate::client::send(request).await?.status, if refuses { 401 } else { 200 }, "{name}");
             assert_eq!(authorization.received() > asked, name == "ext_authz", "{name}");
-
-            let sample =
-                Wrk::new(folder.path())?.measure(row.pid(), row.port, &keys, Duration::from_secs(1))?;
-            assert!(sample.requests_per_second > 0.0, "{name}");
         }
         Ok(())
     }

@@ -92,12 +92,14 @@ async fn measure(plan: Plan, pinned: bool) -> Result<Report> {
     let mut rows = vec![
         Row::start("no filter", rows::Checks::default(), at, &few.keys).await?,
         Row::start(NATIVE, rows::native(&keys), at, &few.keys).await?,
+        Row::start("api_key_auth + six headers", rows::native_with_identity(&keys), at, &few.keys).await?,
         Row::start("Envoy Lua, table", rows::lua(&keys), at, &few.keys).await?,
         Row::start("Envoy ext_authz, local HTTP", rows::ext_authz(authorization.address()), at, &few.keys)
             .await?,
-        start_filter("app_auth, 1 thousand", &few, &upstream).await?,
     ];
-    wait_until_decides(&rows[4]).await?;
+    let filter_few = rows.len();
+    rows.push(start_filter("app_auth, 1 thousand", &few, &upstream).await?);
+    wait_until_decides(&rows[filter_few]).await?;
     progress(&format!("snapshot of {} credentials", plan.many));
     let (filter_many, snapshot) = measure_snapshot(plan, &many, &upstream).await?;
     rows.push(filter_many);
@@ -116,7 +118,7 @@ async fn measure(plan: Plan, pinned: bool) -> Result<Report> {
     }
 
     progress(&format!("{} revocations", plan.revocations));
-    let revocation = measure_revocation(plan, &few, &rows[4]).await?;
+    let revocation = measure_revocation(plan, &few, &rows[filter_few]).await?;
 
     let native = rows.iter().position(|row| row.name == NATIVE).unwrap_or_default();
     let reports =

@@ -96,6 +96,34 @@ pub fn native(keys: &[String]) -> Checks {
     )
 }
 
+/// The native key check, and then as many identity headers for the upstream as ours sets: what those alone cost.
+pub fn native_with_identity(keys: &[String]) -> Checks {
+    const NAMES: [&str; 6] = [
+        "x-consumer-id",
+        "x-credential-identifier",
+        "x-application-id",
+        "x-developer-id",
+        "x-connection-id",
+        "x-auth-strategy-id",
+    ];
+    let mutations = NAMES.map(|name| {
+        json!({"append": {
+            "header": {"key": name, "value": "00000000-0000-4000-8000-000000000000"},
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }})
+    });
+    let headers = filter(
+        "envoy.filters.http.header_mutation",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": {"request_mutations": mutations},
+        }),
+    );
+    let mut checks = native(keys);
+    checks.filters.extend(headers.filters);
+    checks
+}
+
 /// A Lua script with the keys in a table.
 pub fn lua(keys: &[String]) -> Checks {
     use std::fmt::Write as _;
@@ -166,6 +194,7 @@ mod tests {
         for (name, checks, refuses) in [
             ("no filter", Checks::default(), false),
             ("native", native(&known), true),
+            ("native with identity", native_with_identity(&known), true),
             ("lua", lua(&known), true),
             ("ext_authz", ext_authz(authorization.address()), false),
         ] {

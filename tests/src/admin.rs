@@ -189,6 +189,14 @@ impl Admin {
         self.start_process().await
     }
 
+    /// Starts it again on the same port and tokens but with an empty store of another identity, as after a disaster.
+    pub async fn restart_with_another_store(&mut self) -> Result<()> {
+        self.kill();
+        self.settings.data = self.settings.data.with_extension(Uuid::new_v4().simple().to_string());
+        self.settings.database_url = None;
+        self.start_process().await
+    }
+
     /// An error if it has ended by itself.
     pub fn check_alive(&mut self) -> Result<()> {
         self.process.as_mut().map_or(Ok(()), Process::check_alive)

@@ -278,3 +278,38 @@ async fn given_two_replicas_on_one_database_when_one_is_written_then_the_gateway
     assert_eq!(Outcome::of(&scene.call("/", &key.key).await?), Outcome::allowed());
     Ok(())
 }
+
+#[tokio::test]
+async fn given_another_store_at_the_same_address_when_called_then_nothing_of_the_old_one_holds() -> Result<()>
+{
+    let mut scene = Scene::start(Database::Sqlite).await?;
+    let (old, _) = scene.confirmed().approved_key(scene.service()).await?;
+    assert_eq!(scene.call("/", &old.key).await?.status, 200);
+
+    scene.admin.restart_with_another_store().await?;
+    scene.portal().service(scene.service(), "echo", json!({})).await?;
+    let (new, _) = scene.portal().approved_key(scene.service()).await?;
+
+    scene.wait_for(&new.key, Outcome::allowed()).await?;
+    assert_eq!(Outcome::of(&scene.call("/", &old.key).await?), Outcome::unauthorized("Unauthorized"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn given_reasons_switched_off_when_refused_then_the_answer_gives_none() -> Result<()> {
+    let admin = Admin::start(Database::Sqlite).await?;
+    let upstream = Upstream::start(0)?;
+    let service = Service::new("echo", Uuid::new_v4(), "/").configured("deny_reason_header", json!(false));
+    let portal = Portal::new(admin.client());
+    portal.service(service.id, "echo", json!({})).await?;
+    let mut gateway = Gateway::start(&admin, upstream.address(), vec![service.clone()]).await?;
+    gateway.wait_until_synced().await?;
+    let confirmed = portal.waiting(30);
+    let (key, connection) = confirmed.approved_key(service.id).await?;
+    confirmed.set_connection(&connection, Status::Revoked).await?;
+
+    let answer = send(gateway.client().request(Method::GET, "/").header("apikey", &key.key)).await?;
+
+    assert_eq!(Outcome::of(&answer), Outcome::forbidden(""));
+    Ok(())
+}

@@ -24,6 +24,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap("env", "proxy_remove_header_map_value", remove_value)?;
     linker.func_wrap("env", "proxy_replace_header_map_value", replace_value)?;
     linker.func_wrap("env", "proxy_add_header_map_value", add_value)?;
+    linker.func_wrap("env", "proxy_set_header_map_pairs", set_map)?;
     linker.func_wrap("env", "proxy_get_buffer_bytes", get_buffer)?;
     linker.func_wrap("env", "proxy_set_buffer_bytes", set_buffer)?;
     linker.func_wrap("env", "proxy_get_property", get_property)?;
@@ -132,6 +133,30 @@ fn replace_value(
         RESPONSE_HEADERS => exchange.response.replace(&name, &value, &quirks),
         _ => return Ok(BAD_ARGUMENT),
     }
+    Ok(OK)
+}
+
+/// Replaces the whole map. Not known of the host on which removing does not reach the upstream, so a failure there.
+fn set_map(mut caller: Caller<'_, State>, kind: u32, data: u32, length: u32) -> Result<u32> {
+    enter(&mut caller, "proxy_set_header_map_pairs")?;
+    let wire = read(&mut caller, data, length)?;
+    let headers = Headers::from_wire(&wire).ok_or_else(|| trap("not a header map"))?;
+    if kind != REQUEST_HEADERS || caller.data().shared.quirks.removal_stays_upstream {
+        return Ok(BAD_ARGUMENT);
+    }
+    let exchange = exchange(&mut caller)?;
+    let mut real = Headers::default();
+    exchange.pseudo = Headers::default();
+    for (name, value) in &headers.0 {
+        check_header(name, value);
+        let name = name.to_ascii_lowercase();
+        if name == b":path" {
+            exchange.upstream_uri = String::from_utf8_lossy(value).into_owned();
+        }
+        if name.starts_with(b":") { exchange.pseudo.push(&name, value) } else { real.push(&name, value) }
+    }
+    exchange.seen = real.clone();
+    exchange.upstream = real;
     Ok(OK)
 }
 

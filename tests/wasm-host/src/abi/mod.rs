@@ -93,7 +93,6 @@ fn link_unused(linker: &mut Linker<State>) -> Result<()> {
     )?;
     linker.func_wrap("env", "proxy_dequeue_shared_queue", move |_: u32, _: u32, _: u32| bad)?;
     linker.func_wrap("env", "proxy_enqueue_shared_queue", move |_: u32, _: u32, _: u32| bad)?;
-    linker.func_wrap("env", "proxy_set_header_map_pairs", move |_: u32, _: u32, _: u32| bad)?;
     linker.func_wrap(
         "env",
         "proxy_grpc_call",

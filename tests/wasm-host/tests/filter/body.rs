@@ -232,3 +232,13 @@ fn a_body_is_not_looked_at_where_the_service_does_not_say_so() {
         }
     }
 }
+
+#[test]
+fn a_late_first_read_of_a_kong_property_crashes_so_the_service_is_read_with_the_headers() {
+    let mut world = World::with(Quirks::kong(), hiding());
+    for (content_type, body, _) in bodies() {
+        let outcome = world.send(&post(content_type, body));
+        assert!(outcome.allowed());
+        assert!(outcome.calls.contains_key("proxy_get_property"));
+    }
+}

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use app_auth_core::feed::SnapshotPage;
 use app_auth_core::record::{ConnectionStatus, KeyAuthConfig};
+use app_auth_core::state::keys::SharedKey;
 use app_auth_wasm_host::{Answer, HttpCall, Mood, Quirks};
 
 use crate::support::{KEY, SECOND, SERVICE, World, caller, caller_with, with_key};
@@ -31,6 +33,62 @@ fn a_page_that_arrives_after_another_worker_took_over_does_not_undo_a_revocation
         world.run(SECOND * 6);
         assert_eq!(world.status(), 403);
     }
+}
+
+#[test]
+fn two_workers_that_both_hold_the_lease_cannot_put_an_old_change_over_a_newer_one() {
+    for mut world in World::each(&KeyAuthConfig::default()) {
+        world.admin.credential(KEY, caller_with(1, ConnectionStatus::Pending));
+        world.follow();
+        world.admin.credential(KEY, caller(1));
+        let (call, approval) = held_answer(&mut world);
+        let lease = SharedKey::LEASE.as_bytes();
+        let first = world.node.zone().peek(lease).map(<[u8]>::to_vec).expect("a lease");
+        world.admin.credential(KEY, caller_with(1, ConnectionStatus::Revoked));
+        world.run(SECOND * 6);
+        // The first holder looks at the lease and finds it still its own, as it can in the middle of a page.
+        world.node.zone().poke(lease, &first);
+        world.node.workers[call.worker()].hanging = false;
+        world.node.deliver(&call, approval);
+        assert_eq!(world.status(), 403);
+        world.run(SECOND * 6);
+        assert_eq!(world.status(), 403);
+    }
+}
+
+#[test]
+fn what_a_snapshot_leaves_out_is_503_and_not_the_state_of_before() {
+    let mut world = World::kong();
+    world.admin.compact();
+    let leader = world.node.calls()[0].worker();
+    world.node.respawn(leader);
+    world.node.zone().evict(SharedKey::META.as_bytes());
+    world.admin.latency = Duration::from_millis(10);
+    let open =
+        |world: &World| world.node.calls().iter().filter(|call| call.path().contains("cursor=")).count();
+    while open(&world) == 0 {
+        world.run(Duration::from_millis(1));
+    }
+    world.admin.latency = Duration::ZERO;
+    let store = world.admin.store;
+    let head = world.admin.revision();
+    // Three streams that end at once, having covered nothing.
+    for call in world.node.calls() {
+        let nothing = SnapshotPage {
+            store,
+            revision: head,
+            total: 2,
+            bits: 8,
+            buckets: [0, 0],
+            records: Vec::new(),
+            next: None,
+            cursors: Vec::new(),
+        };
+        world.node.deliver(&call, Answer::json(200, serde_json::to_vec(&nothing).expect("a page")));
+    }
+    assert_eq!(world.status(), 503);
+    world.run(SECOND * 40);
+    assert_eq!(world.status(), 200);
 }
 
 #[test]

@@ -39,6 +39,19 @@ fn without_state_every_request_gets_503_and_retry_after_then_the_snapshot_opens_
 }
 
 #[test]
+fn a_dispatch_from_a_call_response_crashes_kong_so_the_next_call_waits_for_a_tick() {
+    let mut world = World::kong();
+    let call = world.node.calls()[0].clone();
+    world.admin.credential("new", caller(2));
+    let page = world.admin.answer_now(world.node.uptime(), &call);
+    world.node.deliver(&call, page);
+    assert!(world.node.calls().is_empty());
+    assert_eq!(world.status_of("new"), 200);
+    world.run(Duration::from_millis(50));
+    assert_eq!(world.node.calls().len(), 1);
+}
+
+#[test]
 fn each_change_arrives_in_the_order_it_was_made() {
     for mut world in World::each(&KeyAuthConfig::default()) {
         for _ in 0..5 {

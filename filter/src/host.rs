@@ -20,13 +20,7 @@ mod abi {
             value: *mut *mut u8,
             value_size: *mut usize,
         ) -> u32;
-        pub fn proxy_add_header_map_value(
-            map: u32,
-            key: *const u8,
-            key_size: usize,
-            value: *const u8,
-            value_size: usize,
-        ) -> u32;
+        pub fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
         pub fn proxy_replace_header_map_value(
             map: u32,
             key: *const u8,
@@ -34,7 +28,6 @@ mod abi {
             value: *const u8,
             value_size: usize,
         ) -> u32;
-        pub fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
         pub fn proxy_get_property(
             path: *const u8,
             path_size: usize,
@@ -180,18 +173,10 @@ const fn check(status: u32) -> Result<(), Refused> {
     if status == OK { Ok(()) } else { Err(Refused) }
 }
 
-/// Adds a request header.
-pub fn add_header(name: &[u8], value: &[u8]) -> Result<(), Refused> {
-    // SAFETY: live slices; the host only reads.
-    check(unsafe {
-        abi::proxy_add_header_map_value(
-            REQUEST_HEADERS,
-            name.as_ptr(),
-            name.len(),
-            value.as_ptr(),
-            value.len(),
-        )
-    })
+/// Replaces all request headers by these, in the host's encoding. Copies and spellings that are not among them are gone.
+pub fn set_headers(block: &[u8]) -> Result<(), Refused> {
+    // SAFETY: a live slice; the host only reads.
+    check(unsafe { abi::proxy_set_header_map_pairs(REQUEST_HEADERS, block.as_ptr(), block.len()) })
 }
 
 /// Sets a request header; on one host only its first copy.
@@ -206,12 +191,6 @@ pub fn set_header(name: &[u8], value: &[u8]) -> Result<(), Refused> {
             value.len(),
         )
     })
-}
-
-/// Removes a request header, where that reaches the upstream.
-pub fn remove_header(name: &[u8]) -> Result<(), Refused> {
-    // SAFETY: a live slice; the host only reads.
-    check(unsafe { abi::proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) })
 }
 
 /// A property; segments of its path are separated by zero bytes.

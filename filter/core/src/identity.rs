@@ -1,5 +1,7 @@
 //! The headers that tell the upstream who is calling, and how to keep clients from forging them.
 
+use uuid::fmt::Hyphenated;
+
 use crate::ids::{ApplicationId, ConnectionId, ConsumerId, CredentialId, DeveloperId, StrategyId};
 use crate::request::headers::{HeaderMap, same_name};
 
@@ -99,22 +101,38 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Gives each header to set and its value.
-    pub fn for_each_header(&self, mut set: impl FnMut(IdentityHeader, &[u8])) {
-        let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
-        let ids = [
-            (IdentityHeader::ConsumerId, self.consumer.0),
-            (IdentityHeader::CredentialIdentifier, self.credential.0),
-            (IdentityHeader::ApplicationId, self.application.0),
-            (IdentityHeader::DeveloperId, self.developer.0),
-            (IdentityHeader::ConnectionId, self.connection.0),
-            (IdentityHeader::AuthStrategyId, self.strategy.0),
-        ];
-        for (header, id) in ids {
-            set(header, id.hyphenated().encode_lower(&mut buffer).as_bytes());
+    /// The headers to set, as text.
+    pub fn headers(&self) -> IdentityHeaders<'_> {
+        let text = |id: uuid::Uuid| {
+            let mut text = [0; Hyphenated::LENGTH];
+            id.hyphenated().encode_lower(&mut text);
+            text
+        };
+        IdentityHeaders {
+            ids: [
+                (IdentityHeader::ConsumerId, text(self.consumer.0)),
+                (IdentityHeader::CredentialIdentifier, text(self.credential.0)),
+                (IdentityHeader::ApplicationId, text(self.application.0)),
+                (IdentityHeader::DeveloperId, text(self.developer.0)),
+                (IdentityHeader::ConnectionId, text(self.connection.0)),
+                (IdentityHeader::AuthStrategyId, text(self.strategy.0)),
+            ],
+            custom_id: &self.custom_id,
         }
-        if !self.custom_id.is_empty() {
-            set(IdentityHeader::ConsumerCustomId, &self.custom_id);
-        }
+    }
+}
+
+/// The headers of an [`Identity`].
+pub struct IdentityHeaders<'a> {
+    ids: [(IdentityHeader, [u8; Hyphenated::LENGTH]); 6],
+    custom_id: &'a [u8],
+}
+
+impl IdentityHeaders<'_> {
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (IdentityHeader, &[u8])> {
+        let custom_id =
+            (!self.custom_id.is_empty()).then_some((IdentityHeader::ConsumerCustomId, self.custom_id));
+        self.ids.iter().map(|(header, text)| (*header, text.as_slice())).chain(custom_id)
     }
 }

@@ -73,10 +73,11 @@ fn an_allowed_caller_is_named_in_full() {
     let Verdict::Allow(identity) = decide(&view, StrategyId::KEY_AUTH, service(1), || NOW) else {
         panic!("refused")
     };
-    let mut headers = vec![];
-    identity.for_each_header(|header, value| {
-        headers.push((header.name(), String::from_utf8(value.to_vec()).unwrap()));
-    });
+    let headers = identity.headers();
+    let mut headers: Vec<_> = headers
+        .iter()
+        .map(|(header, value)| (header.name(), String::from_utf8(value.to_vec()).unwrap()))
+        .collect();
     headers.sort();
     let expected = [
         ("X-Application-ID", uuid(2).to_string()),

@@ -238,6 +238,24 @@ fn a_bucket_that_the_host_dropped_is_not_taken_for_an_unknown_key() {
 }
 
 #[test]
+fn damage_is_mended_while_a_feed_request_is_held() {
+    let (memory, admin, mut worker, mut now) =
+        (Memory::default(), admin_with_keys(10), Worker::new(1), START);
+    worker.settle(&mut now, &memory, &admin);
+    now += 10_000;
+    worker.syncer.tick(now, &memory, &mut worker.line);
+    let held = std::mem::take(&mut worker.line.calls);
+    assert_eq!(held.len(), 1);
+    memory.tamper(SharedKey::META, Vec::clear);
+    assert_eq!(refusal(worker.ask(now, &memory, service(1), "key-1")), Unavailable::NoState.into());
+    for _ in 0..30 {
+        now += 25;
+        worker.step(now, &memory, &admin);
+    }
+    assert!(is_allowed(&worker.ask(now, &memory, service(1), "key-1")));
+}
+
+#[test]
 fn damaged_values_are_refused_whatever_is_wrong_with_them() {
     let (memory, admin, mut worker, mut now) =
         (Memory::default(), admin_with_keys(10), Worker::new(1), START);

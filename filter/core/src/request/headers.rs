@@ -76,11 +76,13 @@ const fn fold(byte: u8) -> u8 {
     }
 }
 
-/// Writes pairs as a host does; for tests and doubles.
+/// Writes pairs in the host's encoding.
 pub fn serialize<'a>(pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
     let pairs: Vec<_> = pairs.into_iter().collect();
     let length = |text: &[u8]| u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let mut block = u32::try_from(pairs.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+    let size = pairs.iter().fold(4, |size, (name, value)| size + 10 + name.len() + value.len());
+    let mut block = Vec::with_capacity(size);
+    block.extend(u32::try_from(pairs.len()).unwrap_or(u32::MAX).to_le_bytes());
     for (name, value) in &pairs {
         block.extend(length(name));
         block.extend(length(value));

@@ -40,6 +40,9 @@ const SNAPSHOT_TIMEOUT: u32 = 30_000;
 /// Least time between two snapshots that damage or growth ask for, in milliseconds.
 const RELOAD_INTERVAL: u64 = 5_000;
 
+/// How often the node's state is looked at while a feed request is held, in milliseconds: damage does not wait for it.
+const LOOK_INTERVAL: u64 = 250;
+
 /// Leftover buckets freed per tick.
 const SWEEP: u32 = 256;
 
@@ -110,6 +113,7 @@ pub struct Syncer {
     ticked_at: u64,
     retry_at: u64,
     reloaded_at: u64,
+    looked_at: u64,
     sweep: Option<SweepPosition>,
     events: Vec<Event>,
     pub counters: Counters,
@@ -130,6 +134,7 @@ impl Syncer {
             ticked_at: 0,
             retry_at: 0,
             reloaded_at: 0,
+            looked_at: 0,
             sweep: Some(SweepPosition::default()),
             events: Vec::new(),
             counters: Counters::default(),
@@ -171,7 +176,10 @@ impl Syncer {
         if now < self.retry_at {
             return;
         }
-        if matches!(self.task, Task::Follow) && self.calls.is_empty() {
+        if matches!(self.task, Task::Follow)
+            && (self.calls.is_empty() || now.abs_diff(self.looked_at) >= LOOK_INTERVAL)
+        {
+            self.looked_at = now;
             self.follow(now, shared, out);
         }
         if matches!(self.task, Task::Load(_)) {
@@ -257,6 +265,9 @@ impl Syncer {
             }
         }
         self.sweep(&meta, shared);
+        if !self.calls.is_empty() {
+            return;
+        }
         let after = meta.revision;
         let wait = if self.hurry { 0 } else { self.config.wait_seconds };
         let path = format!(
@@ -355,6 +366,7 @@ impl Syncer {
         if back > 0 {
             self.retry_at = self.retry_at.saturating_sub(back);
             self.reloaded_at = self.reloaded_at.saturating_sub(back);
+            self.looked_at = self.looked_at.saturating_sub(back);
             self.calls.iter_mut().for_each(|call| call.deadline = call.deadline.saturating_sub(back));
             self.leadership.set_back(back);
         }

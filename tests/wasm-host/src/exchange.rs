@@ -70,7 +70,9 @@ fn open_exchange(quirks: &Quirks, request: &Request) -> Exchange {
         headers.push(b"Host", request.authority.as_bytes());
     }
     for (name, value) in &request.headers.0 {
-        if name.contains(&b'_') && !quirks.underscores_accepted {
+        // No gateway takes a name that begins like a pseudo header from a client.
+        let refused = name.starts_with(b":") || (name.contains(&b'_') && !quirks.underscores_accepted);
+        if refused {
             continue;
         }
         let name = if quirks.keeps_header_case { name.clone() } else { name.to_ascii_lowercase() };

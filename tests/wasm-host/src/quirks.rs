@@ -28,10 +28,13 @@ pub struct Quirks {
     pub when_full: WhenFull,
     /// There is no zone: every shared-data call, even a read, traps.
     pub zone_missing: bool,
-    /// Removing a request header only hides it from the filter; the upstream still receives it.
+    /// Removing a request header only hides it from the filter; the upstream still receives it. Replacing the whole
+    /// map is refused.
     pub removal_stays_upstream: bool,
     /// Setting a header replaces its first copy only. Off: all copies.
     pub replace_first_copy_only: bool,
+    /// The header map leaves out `:method`, `:path` and their kin; asked for one by one they are there.
+    pub map_without_pseudo_headers: bool,
     /// Longest header map the filter can read. `None`: unlimited.
     pub header_cap: Option<usize>,
     /// Whether the number of headers told to `on_request_headers` is cut as well.
@@ -93,6 +96,7 @@ impl Quirks {
             zone_missing: false,
             removal_stays_upstream: true,
             replace_first_copy_only: true,
+            map_without_pseudo_headers: false,
             header_cap: Some(100),
             header_count_is_capped: true,
             underscores_accepted: true,
@@ -130,6 +134,7 @@ impl Quirks {
             zone_missing: false,
             removal_stays_upstream: false,
             replace_first_copy_only: false,
+            map_without_pseudo_headers: false,
             header_cap: None,
             header_count_is_capped: false,
             underscores_accepted: true,

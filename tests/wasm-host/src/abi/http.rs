@@ -64,6 +64,9 @@ fn map(caller: &mut Caller<'_, State>, kind: u32) -> Result<Headers> {
 fn get_pairs(mut caller: Caller<'_, State>, kind: u32, pointer_at: u32, length_at: u32) -> Result<u32> {
     enter(&mut caller, "proxy_get_header_map_pairs")?;
     let mut headers = map(&mut caller, kind)?;
+    if caller.data().shared.quirks.map_without_pseudo_headers {
+        headers.0.retain(|(name, _)| !name.starts_with(b":"));
+    }
     if let Some(cap) = caller.data().shared.quirks.header_cap {
         headers.0.truncate(cap);
     }
@@ -154,6 +157,9 @@ fn set_map(mut caller: Caller<'_, State>, kind: u32, data: u32, length: u32) -> 
             exchange.upstream_uri = String::from_utf8_lossy(value).into_owned();
         }
         if name.starts_with(b":") { exchange.pseudo.push(&name, value) } else { real.push(&name, value) }
+    }
+    for name in [":method", ":path", ":authority"] {
+        assert_eq!(exchange.pseudo.all(name).len(), 1, "a request needs exactly one {name}");
     }
     exchange.seen = real.clone();
     exchange.upstream = real;

@@ -1,6 +1,7 @@
 //! Keys in the query, and how they are kept from the upstream: Kong takes a property for that, Envoy the path.
 
 use app_auth_core::record::KeyAuthConfig;
+use app_auth_wasm_host::Quirks;
 
 use crate::support::{KEY, World, get, with_key};
 
@@ -27,8 +28,18 @@ fn setting_path_changes_nothing_on_kong_yet_the_hidden_key_leaves_the_query_on_b
 }
 
 #[test]
+fn a_host_that_leaves_path_and_method_out_of_the_header_list_is_asked_for_them() {
+    let quirks = Quirks { map_without_pseudo_headers: true, ..Quirks::kong() };
+    let mut world = World::with(quirks, KeyAuthConfig { run_on_preflight: false, ..hiding() });
+    assert_eq!(world.send(&get(&format!("/a?x=1&apikey={KEY}"))).upstream().path, "/a?x=1");
+    assert_eq!(world.send(&get("/a?apikey=wrong")).status(), 401);
+    assert_eq!(world.send(&get("/a")).status(), 401);
+    assert_eq!(world.send(&crate::support::request("OPTIONS", "/a")).status(), 200);
+}
+
+#[test]
 fn a_route_that_changes_the_path_keeps_its_change_when_the_key_is_hidden() {
-    let mut world = World::with(app_auth_wasm_host::Quirks::kong(), hiding());
+    let mut world = World::with(Quirks::kong(), hiding());
     let request =
         get(&format!("/public/a?x=1&apikey={KEY}")).upstream_uri(&format!("/private/a?x=1&apikey={KEY}"));
     assert_eq!(world.send(&request).upstream().path, "/private/a?x=1");

@@ -14,23 +14,23 @@ build: ## target/gateway: the filter and its schema, ready to be Kong's wasm_fil
 	@tests/setup/gateway.sh
 
 run: build ## admin extension, gateway and an upstream, in the foreground
-	$(setup) envoy
-	@cargo build --quiet --locked --release -p app-auth-admin -p app-auth-tests
+	$(setup) gateway
+	@cargo build --locked --release -p app-auth-admin -p app-auth-tests
 	@target/release/stack run
 
 demo: build ## the story of one connection, step by step
-	$(setup) envoy
-	@cargo build --quiet --locked --release -p app-auth-admin -p app-auth-tests
+	$(setup) gateway
+	@cargo build --locked --release -p app-auth-admin -p app-auth-tests
 	@target/release/stack demo
 
 test: lint build core-on-node ## everything that must hold
 	$(setup) envoy postgres
-	cargo build --quiet --locked -p app-auth-admin
-	cargo test --quiet --locked $(crates)
+	cargo build --locked -p app-auth-admin
+	cargo test --locked $(crates)
 
 bench: build ## one table: this filter beside Envoy's own
 	$(setup) envoy wrk
-	@cargo build --quiet --locked --release -p app-auth-admin -p app-auth-tests
+	@cargo build --locked --release -p app-auth-admin -p app-auth-tests
 	@target/release/stack bench
 
 lint: ## formatting and clippy

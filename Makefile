@@ -27,6 +27,8 @@ test: lint build core-on-node ## everything that must hold
 	$(setup) envoy postgres
 	cargo build --locked -p app-auth-admin
 	cargo test --locked $(crates)
+	# The admin extension's own tests once more, on PostgreSQL.
+	cargo run --locked -p app-auth-tests --bin stack -- with-postgres cargo test --locked -p app-auth-admin --lib
 
 bench: build ## one table: this filter beside Envoy's own
 	$(setup) envoy wrk

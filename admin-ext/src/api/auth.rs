@@ -2,12 +2,10 @@
 
 use std::net::SocketAddr;
 
-use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use serde_json::json;
 
 use super::App;
 use super::ops::RequestId;
@@ -15,6 +13,8 @@ use crate::model::PlainSecret;
 use crate::store::{Actor, TokenKind};
 
 const ADMIN_TOKEN: HeaderName = HeaderName::from_static("kong-admin-token");
+
+const JSON: &str = "application/json; charset=utf-8";
 
 /// No token is longer, in bytes.
 const TOKEN_MAX: usize = 512;
@@ -127,16 +127,15 @@ fn names_loopback(host: &str) -> bool {
 }
 
 fn unauthorized() -> Response {
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-    (StatusCode::UNAUTHORIZED, challenge, Json(json!({ "message": "Unauthorized" }))).into_response()
+    let headers = [(header::WWW_AUTHENTICATE, "Bearer"), (header::CONTENT_TYPE, JSON)];
+    (StatusCode::UNAUTHORIZED, headers, r#"{"message":"Unauthorized"}"#).into_response()
 }
 
 /// Without the database nobody can be told apart, so nobody gets in.
 fn unavailable(error: &crate::store::StoreError) -> Response {
     tracing::error!(%error, "a token could not be checked");
-    let retry = [(header::RETRY_AFTER, "1")];
-    (StatusCode::SERVICE_UNAVAILABLE, retry, Json(json!({ "message": "Service unavailable" })))
-        .into_response()
+    let headers = [(header::RETRY_AFTER, "1"), (header::CONTENT_TYPE, JSON)];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, r#"{"message":"Service unavailable"}"#).into_response()
 }
 
 #[cfg(test)]

@@ -223,3 +223,12 @@ impl utoipa::Modify for Tokens {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
+
+/// The server's name and version in every answer.
+const SERVER: HeaderValue = HeaderValue::from_static(concat!("app-auth-admin/", env!("CARGO_PKG_VERSION")));
+
+/// The layer that names the server.
+pub async fn name_server(mut response: Response) -> Response {
+    response.headers_mut().insert(header::SERVER, SERVER);
+    response
+}

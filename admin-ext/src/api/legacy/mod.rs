@@ -14,7 +14,7 @@ mod services;
 mod tests;
 
 use axum::Router;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,9 +22,6 @@ use utoipa_axum::routes;
 
 use self::conventions::{Error, reply};
 use super::App;
-
-/// The server's name and version in every answer.
-const SERVER: HeaderValue = HeaderValue::from_static(concat!("app-auth-admin/", env!("CARGO_PKG_VERSION")));
 
 /// All endpoints, also under `/default`, the name of the only workspace. Paths that are none of them are left to the
 /// router this one is merged into; see [`not_found`].
@@ -34,7 +31,6 @@ pub fn router() -> Router<App> {
         .nest("/default", router.clone())
         .merge(router)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(axum::middleware::map_response(name_server))
 }
 
 /// The description of all endpoints.
@@ -44,7 +40,7 @@ pub fn openapi() -> OpenApi {
 
 /// The answer to a path that names nothing.
 pub async fn not_found() -> Response {
-    name_server(Error::NotFound.into_response()).await
+    Error::NotFound.into_response()
 }
 
 fn endpoints() -> OpenApiRouter<App> {
@@ -74,9 +70,4 @@ async fn method_not_allowed(method: Method) -> Response {
         return StatusCode::NO_CONTENT.into_response();
     }
     reply::message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
-}
-
-async fn name_server(mut response: Response) -> Response {
-    response.headers_mut().insert(header::SERVER, SERVER);
-    response
 }

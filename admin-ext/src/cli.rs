@@ -1,7 +1,7 @@
 //! The command line.
 
 use anyhow::{Context as _, bail};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -79,7 +79,8 @@ impl From<Kind> for TokenKind {
 
 /// Runs what the command line says.
 pub fn run() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+    let matches = Settings::with_environment(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches)?;
     if matches!(cli.command, Command::Openapi) {
         println!("{}", api::openapi().to_pretty_json()?);
         return Ok(());

@@ -10,6 +10,8 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod kong;
+pub mod mail;
 pub mod model;
 pub mod nodes;
 pub mod secrets;

@@ -109,7 +109,10 @@ pub struct Developer {
     pub consumer: ConsumerId,
     /// Argon2id in PHC format; no API shows it.
     pub password_hash: Option<PlainSecret>,
+    /// Names of roles, sorted.
     pub roles: Vec<String>,
+    /// Of the first approval; absent: never.
+    pub approved_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

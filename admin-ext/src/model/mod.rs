@@ -6,6 +6,7 @@ pub mod connection;
 pub mod credential;
 pub mod developer;
 pub mod page;
+pub mod portal;
 pub mod rules;
 pub mod secret;
 pub mod service;
@@ -18,6 +19,7 @@ pub use credential::{
 };
 pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper};
 pub use page::{Listed, Offset, PageRequest};
+pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig};
 pub use rules::Invalid;
 pub use secret::PlainSecret;
 pub use service::{NewService, Service, ServicePatch, ServiceRef};

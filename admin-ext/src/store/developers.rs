@@ -4,17 +4,22 @@ use app_auth_core::ids::{ApplicationId, ConsumerId, DeveloperId};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
-use super::sql::{Columns as _, List, json_texts};
-use super::{Entity, Result, Store, StoreError, Writer, applications};
+use super::sql::{Columns as _, List};
+use super::{Entity, Result, Store, StoreError, Writer, applications, roles};
 use crate::model::{
     Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, Listed, NewDeveloper, Offset,
-    PageRequest, PlainSecret, StatusCode as _,
+    PageRequest, PlainSecret, StatusCode as _, Timestamp,
 };
 
 /// Of the table `developers d`; the names do not clash in joins.
 pub(super) const COLUMNS: &str = "d.id AS d_id, d.email AS d_email, d.status AS d_status, d.meta AS d_meta, \
     d.custom_id AS d_custom_id, d.consumer AS d_consumer, d.password_hash AS d_password_hash, \
-    d.roles AS d_roles, d.created_at AS d_created_at, d.updated_at AS d_updated_at";
+    d.approved_at AS d_approved_at, d.created_at AS d_created_at, d.updated_at AS d_updated_at, \
+    (SELECT string_agg(r.name, '\u{1f}' ORDER BY r.name) FROM developer_roles dr JOIN roles r ON r.id = dr.role \
+    WHERE dr.developer = d.id) AS d_roles";
+
+/// Between the names of roles, which hold no control characters.
+const SEPARATOR: char = '\u{1f}';
 
 pub(super) fn read(row: &AnyRow) -> Result<Developer> {
     Ok(Developer {
@@ -26,7 +31,11 @@ pub(super) fn read(row: &AnyRow) -> Result<Developer> {
         custom_id: row.optional_text("d_custom_id")?,
         consumer: ConsumerId(row.uuid("d_consumer")?),
         password_hash: row.optional_text("d_password_hash")?.map(PlainSecret::new),
-        roles: row.texts("d_roles")?,
+        roles: row
+            .optional_text("d_roles")?
+            .map(|names| names.split(SEPARATOR).map(str::to_owned).collect())
+            .unwrap_or_default(),
+        approved_at: row.optional_int("d_approved_at")?.map(Timestamp),
         created_at: row.time("d_created_at")?,
         updated_at: row.time("d_updated_at")?,
     })
@@ -95,13 +104,14 @@ impl Writer {
             custom_id: new.custom_id,
             consumer: ConsumerId(self.store.random_id()?),
             password_hash: new.password_hash,
-            roles: new.roles,
+            roles: roles::sorted(new.roles),
+            approved_at: (new.status == DeveloperStatus::Approved).then_some(self.now),
             created_at: self.now,
             updated_at: self.now,
         };
         developer.check()?;
         sqlx::query(
-            "INSERT INTO developers (id, email, status, meta, custom_id, consumer, password_hash, roles, \
+            "INSERT INTO developers (id, email, status, meta, custom_id, consumer, password_hash, approved_at, \
              created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(developer.id.as_bytes().as_slice())
@@ -111,12 +121,13 @@ impl Writer {
         .bind(developer.custom_id.clone())
         .bind(developer.consumer.as_bytes().as_slice())
         .bind(developer.password_hash.as_ref().map(|hash| hash.expose().to_owned()))
-        .bind(json_texts(&developer.roles))
+        .bind(developer.approved_at.map(|at| at.0))
         .bind(developer.created_at.0)
         .bind(developer.updated_at.0)
         .execute(self.conn())
         .await
         .map_err(|error| name_value(error, &developer))?;
+        roles::assign(self, developer.id, &developer.roles).await?;
         self.audit_created(&developer).await?;
         Ok(developer)
     }
@@ -129,12 +140,15 @@ impl Writer {
         after.status = patch.status.unwrap_or(after.status);
         patch.meta.apply(&mut after.meta);
         patch.custom_id.apply(&mut after.custom_id);
-        after.roles = patch.roles.unwrap_or(after.roles);
+        after.roles = patch.roles.map_or(after.roles, roles::sorted);
+        if after.status == DeveloperStatus::Approved {
+            after.approved_at = after.approved_at.or(Some(self.now));
+        }
         after.updated_at = self.now;
         after.check()?;
         sqlx::query(
             "UPDATE developers SET email = $2, status = $3, meta = $4, custom_id = $5, password_hash = $6, \
-             roles = $7, updated_at = $8 WHERE id = $1",
+             approved_at = $7, updated_at = $8 WHERE id = $1",
         )
         .bind(id.as_bytes().as_slice())
         .bind(after.email.as_str().to_owned())
@@ -142,11 +156,14 @@ impl Writer {
         .bind(after.meta.clone())
         .bind(after.custom_id.clone())
         .bind(after.password_hash.as_ref().map(|hash| hash.expose().to_owned()))
-        .bind(json_texts(&after.roles))
+        .bind(after.approved_at.map(|at| at.0))
         .bind(after.updated_at.0)
         .execute(self.conn())
         .await
         .map_err(|error| name_value(error, &after))?;
+        if before.roles != after.roles {
+            roles::assign(self, id, &after.roles).await?;
+        }
         if before.status != after.status {
             for application in applications_of(self.conn(), id).await? {
                 self.touch_application(application);

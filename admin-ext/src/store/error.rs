@@ -14,6 +14,9 @@ pub enum Entity {
     Credential,
     Service,
     Token,
+    Role,
+    Plugin,
+    Setting,
 }
 
 impl Entity {
@@ -26,6 +29,9 @@ impl Entity {
             Self::Credential => "credentials",
             Self::Service => "services",
             Self::Token => "tokens",
+            Self::Role => "roles",
+            Self::Plugin => "plugins",
+            Self::Setting => "settings",
         }
     }
 
@@ -38,6 +44,9 @@ impl Entity {
             Self::Credential => "credential",
             Self::Service => "service",
             Self::Token => "token",
+            Self::Role => "role",
+            Self::Plugin => "plugin",
+            Self::Setting => "setting",
         }
     }
 }
@@ -90,7 +99,7 @@ pub enum FeedError {
 }
 
 /// Every unique constraint: PostgreSQL's name, SQLite's name, and what it means.
-const UNIQUE: [(&str, &str, Entity, &str); 13] = [
+const UNIQUE: [(&str, &str, Entity, &str); 20] = [
     ("developers_pkey", "developers.id", Entity::Developer, "id"),
     ("developers_email", "developers.email", Entity::Developer, "email"),
     ("developers_custom_id", "developers.custom_id", Entity::Developer, "custom_id"),
@@ -109,6 +118,18 @@ const UNIQUE: [(&str, &str, Entity, &str); 13] = [
     ("services_pkey", "services.id", Entity::Service, "id"),
     ("services_name", "services.name", Entity::Service, "name"),
     ("tokens_digest", "tokens.digest", Entity::Token, "token"),
+    ("roles_pkey", "roles.id", Entity::Role, "id"),
+    ("roles_name", "roles.name", Entity::Role, "name"),
+    ("developer_credentials_pkey", "developer_credentials.id", Entity::Credential, "id"),
+    (
+        "developer_credentials_digest",
+        "developer_credentials.kind, developer_credentials.digest",
+        Entity::Credential,
+        "key",
+    ),
+    ("developer_plugins_pkey", "developer_plugins.id", Entity::Plugin, "id"),
+    ("developer_plugins_name", "developer_plugins.developer, developer_plugins.name", Entity::Plugin, "name"),
+    ("developer_plugins_instance_name", "developer_plugins.instance_name", Entity::Plugin, "instance_name"),
 ];
 
 impl From<sqlx::Error> for StoreError {

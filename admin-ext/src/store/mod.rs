@@ -14,6 +14,7 @@ mod listen;
 mod nodes;
 mod open;
 mod records;
+mod roles;
 mod schema;
 pub mod seed;
 mod services;
@@ -39,7 +40,7 @@ pub use open::{Limits, Reveal, StoreOptions};
 pub use tokens::{TOKEN_MIN, Token, TokenKind};
 pub use writer::Writer;
 
-use crate::model::{Clock, Entropy, PlainSecret, Timestamp, ambient};
+use crate::model::{Clock, Entropy, PlainSecret, PortalConfig, Timestamp, ambient};
 use crate::secrets::{self, Sealer};
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -69,6 +70,8 @@ struct Inner {
     sealer: Sealer,
     reveal: Reveal,
     limits: Limits,
+    portal: PortalConfig,
+    follows_kong: bool,
     /// The newest revision known to be committed, by this or any other replica.
     newest: watch::Sender<Revision>,
 }

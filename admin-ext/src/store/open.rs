@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::sql::{Backend, Columns as _};
 use super::{Inner, Result, Store, StoreError, schema};
-use crate::model::{Clock, Entropy, OsEntropy, SystemClock};
+use crate::model::{Clock, Entropy, OsEntropy, PortalConfig, SystemClock};
 use crate::secrets::Sealer;
 
 /// Whether keys and client secrets can be read again after they were made.
@@ -56,6 +56,10 @@ pub struct StoreOptions {
     pub data: PathBuf,
     pub reveal: Reveal,
     pub limits: Limits,
+    /// How the portal behaves where nobody has set it otherwise at run time.
+    pub portal: PortalConfig,
+    /// Whether a Kong is to be told of developers, applications and plugins.
+    pub follows_kong: bool,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
 }
@@ -68,6 +72,8 @@ impl StoreOptions {
             data: data.into(),
             reveal: Reveal::default(),
             limits: Limits::default(),
+            portal: PortalConfig::default(),
+            follows_kong: false,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
         }
@@ -112,6 +118,8 @@ impl Store {
             sealer,
             reveal: options.reveal,
             limits: options.limits,
+            portal: options.portal,
+            follows_kong: options.follows_kong,
             newest,
         })))
     }

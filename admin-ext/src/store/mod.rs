@@ -13,6 +13,7 @@ pub mod feed;
 mod listen;
 mod nodes;
 mod open;
+mod portal;
 mod records;
 mod roles;
 mod schema;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::bodies::{Message, Ref, Violation};
+use super::bodies::{JsonText, Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::parameters::{ApplicationPath, DeveloperPath, PageArguments};
@@ -89,6 +89,7 @@ pub struct ApplicationInput {
     redirect_uri: String,
     description: Option<String>,
     /// An object or its JSON text.
+    #[schema(value_type = Option<JsonText>)]
     meta: Option<String>,
     /// The application's own name for itself, unique; the upstream sees it as `X-Consumer-Custom-ID`.
     custom_id: Option<String>,
@@ -103,7 +104,7 @@ pub struct ApplicationChanges {
     #[schema(value_type = Option<String>)]
     description: Update<String>,
     #[serde(default, deserialize_with = "members::update")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<JsonText>)]
     meta: Update<String>,
     #[serde(default, deserialize_with = "members::update")]
     #[schema(value_type = Option<String>)]

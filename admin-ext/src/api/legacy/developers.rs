@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::bodies::{Message, Ref, Violation};
+use super::bodies::{JsonText, Message, Ref, Violation};
 use super::conventions::problems::Problems;
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
@@ -94,7 +94,7 @@ pub struct DeveloperInput {
     #[schema(required = false, default = 1, maximum = 3)]
     status: i64,
     /// An object or its JSON text; `full_name` is required.
-    #[schema(example = json!("{\"full_name\":\"Wally\"}"))]
+    #[schema(value_type = Option<JsonText>, example = json!("{\"full_name\":\"Wally\"}"))]
     meta: Option<String>,
     custom_id: Option<String>,
     /// Never shown again.
@@ -108,7 +108,7 @@ pub struct DeveloperChanges {
     #[schema(maximum = 3)]
     status: Option<i64>,
     #[serde(default, deserialize_with = "members::update")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<JsonText>)]
     meta: Update<String>,
     #[serde(default, deserialize_with = "members::update")]
     #[schema(value_type = Option<String>)]

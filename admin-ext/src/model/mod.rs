@@ -7,6 +7,7 @@ pub mod credential;
 pub mod developer;
 pub mod page;
 pub mod portal;
+pub mod role;
 pub mod rules;
 pub mod secret;
 pub mod service;
@@ -20,6 +21,7 @@ pub use credential::{
 pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper};
 pub use page::{Listed, Offset, PageRequest};
 pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig};
+pub use role::{NewRole, Role, RolePatch, RoleRef};
 pub use rules::Invalid;
 pub use secret::PlainSecret;
 pub use service::{NewService, Service, ServicePatch, ServiceRef};

@@ -7,7 +7,7 @@ use super::sql::{Columns as _, signed};
 use super::writer::Writer;
 use super::{Entity, Result, Store};
 use crate::model::{
-    Application, Connection, Credential, CredentialSecret, Developer, Service, StatusCode as _, Timestamp,
+    Application, Connection, Credential, CredentialSecret, Developer, Role, Service, StatusCode as _, Timestamp,
 };
 
 /// What the audit log tells of an entity.
@@ -183,5 +183,15 @@ impl Audited for Service {
     }
     fn view(&self) -> Value {
         json!({ "name": self.name, "auto_approve": self.auto_approve, "key_auth": self.key_auth })
+    }
+}
+
+impl Audited for Role {
+    const ENTITY: Entity = Entity::Role;
+    fn id(&self) -> Uuid {
+        self.id
+    }
+    fn view(&self) -> Value {
+        json!({ "name": self.name, "comment": self.comment })
     }
 }

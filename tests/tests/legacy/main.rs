@@ -8,5 +8,6 @@ mod credentials;
 mod developers;
 mod lists;
 mod reference;
+mod roles;
 mod services;
 mod writes;

@@ -39,3 +39,11 @@ pub struct ServicePath {
     /// Name or id.
     service: String,
 }
+
+/// A role.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct RolePath {
+    /// Name or id.
+    role: String,
+}

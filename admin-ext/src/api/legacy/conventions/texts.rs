@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::model::{Email, rules};
+use crate::model::{Email, role, rules};
 
 /// Text that either database can store.
 pub fn storable(text: &str) -> Result<(), String> {
@@ -48,6 +48,11 @@ pub fn service_name(text: &str) -> Result<(), String> {
         None if uuid::Uuid::try_parse(text).is_ok() => Err("must not be a UUID".into()),
         None => Ok(()),
     }
+}
+
+/// The name of a role.
+pub fn role_name(text: &str) -> Result<(), String> {
+    role::check_name(text).map_err(|invalid| invalid.reason)
 }
 
 /// The name of the header, argument or field that carries a key.

@@ -112,6 +112,7 @@ impl Client {
 
 /// A client that follows no redirects and uses no proxy of the environment.
 pub fn http() -> reqwest::Client {
+    app_auth_admin::tls::install();
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()

@@ -7,7 +7,8 @@ use super::sql::{Columns as _, signed};
 use super::writer::Writer;
 use super::{Entity, Result, Store};
 use crate::model::{
-    Application, Connection, Credential, CredentialSecret, Developer, Role, Service, StatusCode as _, Timestamp,
+    Application, Connection, Credential, CredentialSecret, Developer, Role, Service, StatusCode as _,
+    Timestamp,
 };
 
 /// What the audit log tells of an entity.

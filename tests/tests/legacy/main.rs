@@ -7,6 +7,7 @@ mod common;
 mod credentials;
 mod developers;
 mod lists;
+mod portal;
 mod reference;
 mod roles;
 mod services;

@@ -115,7 +115,8 @@ async fn given_a_developer_when_roles_are_sent_then_only_a_list_of_roles_that_ex
         billing(client).await?;
         client.post("/developers/roles", &json!({"name": "QA"})).await?.expect(201)?;
         let path = "/developers/a@example.com";
-        let form = [("email", "a@example.com"), ("meta.full_name", "A"), ("roles[]", "QA"), ("roles[]", "Billing")];
+        let form =
+            [("email", "a@example.com"), ("meta.full_name", "A"), ("roles[]", "QA"), ("roles[]", "Billing")];
         let created = client.send_form(Method::POST, "/developers", &form).await?.expect(200)?.json();
         assert_eq!(created["roles"], json!(["Billing", "QA"]));
 
@@ -135,7 +136,8 @@ async fn given_a_developer_when_roles_are_sent_then_only_a_list_of_roles_that_ex
         assert_eq!(changed["developer"]["roles"], json!(["QA"]));
         let form = client.send_form(Method::PATCH, path, &[("roles", "Billing")]).await?.expect(200)?.json();
         assert_eq!(form["developer"]["roles"], json!(["Billing"]));
-        for (body, given) in [(json!({"status": 0}), json!(["Billing"])), (json!({"roles": []}), Value::Null)] {
+        for (body, given) in [(json!({"status": 0}), json!(["Billing"])), (json!({"roles": []}), Value::Null)]
+        {
             let changed = client.patch(path, &body).await?.expect(200)?.json();
             assert_eq!(changed["developer"]["roles"], given);
         }

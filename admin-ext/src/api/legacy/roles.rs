@@ -40,12 +40,7 @@ pub struct RoleBody {
 
 impl From<Role> for RoleBody {
     fn from(role: Role) -> Self {
-        Self {
-            comment: role.comment,
-            created_at: role.created_at.seconds(),
-            id: role.id,
-            name: role.name,
-        }
+        Self { comment: role.comment, created_at: role.created_at.seconds(), id: role.id, name: role.name }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod developer;
 pub mod developer_credential;
 pub mod page;
 pub mod portal;
+pub mod role;
 pub mod rules;
 pub mod secret;
 pub mod service;
@@ -24,6 +25,7 @@ pub use developer_credential::{
 };
 pub use page::{Listed, Offset, PageRequest};
 pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig};
+pub use role::{NewRole, Role, RolePatch, RoleRef};
 pub use rules::Invalid;
 pub use secret::PlainSecret;
 pub use service::{NewService, Service, ServicePatch, ServiceRef};

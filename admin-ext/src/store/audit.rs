@@ -7,7 +7,7 @@ use super::sql::{Columns as _, signed};
 use super::writer::Writer;
 use super::{Entity, Result, Store};
 use crate::model::{
-    Application, Connection, Credential, CredentialSecret, Developer, DeveloperCredential, Service,
+    Application, Connection, Credential, CredentialSecret, Developer, DeveloperCredential, Role, Service,
     StatusCode as _, Timestamp,
 };
 
@@ -201,5 +201,15 @@ impl Audited for Service {
     }
     fn view(&self) -> Value {
         json!({ "name": self.name, "auto_approve": self.auto_approve, "key_auth": self.key_auth })
+    }
+}
+
+impl Audited for Role {
+    const ENTITY: Entity = Entity::Role;
+    fn id(&self) -> Uuid {
+        self.id
+    }
+    fn view(&self) -> Value {
+        json!({ "name": self.name, "comment": self.comment })
     }
 }

@@ -8,6 +8,8 @@ mod credentials;
 mod developer_credentials;
 mod developers;
 mod lists;
+mod portal;
 mod reference;
+mod roles;
 mod services;
 mod writes;

@@ -24,7 +24,7 @@ pub const SCHEMA: Schema = Schema {
         Field::new("name", Kind::checked_text(rules::NAME_MAX, texts::line)).required(),
         Field::new("redirect_uri", Kind::checked_text(rules::URI_MAX, texts::redirect_uri)).required(),
         Field::new("description", Kind::text(rules::DESCRIPTION_MAX)),
-        Field::new("meta", Kind::JsonText { max: rules::META_MAX, rules: |_| Ok(()) }),
+        Field::new("meta", Kind::JsonText { max: rules::META_MAX, check: texts::json_object }),
         Field::new("custom_id", Kind::checked_text(CredentialRecord::CUSTOM_ID_MAX, texts::line)),
         Field::read_only("consumer"),
         Field::read_only("developer"),

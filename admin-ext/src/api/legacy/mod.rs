@@ -11,6 +11,7 @@ mod expiry;
 mod key_auth;
 mod oauth2;
 mod parameters;
+mod roles;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -90,6 +91,8 @@ fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(developers::list, developers::create))
         .routes(routes!(developers::get, developers::update, developers::delete))
+        .routes(routes!(roles::list, roles::create))
+        .routes(routes!(roles::get, roles::update, roles::delete))
         .routes(routes!(applications::list, applications::create))
         .routes(routes!(applications::get, applications::update, applications::delete))
         .routes(routes!(application_instances::list, application_instances::create))

@@ -50,3 +50,11 @@ pub struct FamilyPath {
     #[param(pattern = "^(basic-auth|oauth2|hmac-auth|jwt|key-auth|openid-connect)$")]
     plugin: String,
 }
+
+/// A role.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct RolePath {
+    /// Name or id.
+    role: String,
+}

@@ -1,8 +1,9 @@
 //! What texts of particular kinds must look like, with the message for those that do not. No entity is known here.
 
+use serde_json::{Map, Value};
 use url::Url;
 
-use crate::model::{Email, rules};
+use crate::model::{Email, role, rules};
 
 /// Text that either database can store.
 pub fn storable(text: &str) -> Result<(), String> {
@@ -12,6 +13,11 @@ pub fn storable(text: &str) -> Result<(), String> {
 /// One e-mail address.
 pub fn email(text: &str) -> Result<(), String> {
     Email::parse(text).map(|_| ()).map_err(|invalid| invalid.reason)
+}
+
+/// The JSON text of an object.
+pub fn json_object(text: &str) -> Result<(), String> {
+    serde_json::from_str::<Map<String, Value>>(text).map(drop).map_err(|_| "expected a JSON object".into())
 }
 
 /// A redirection endpoint (RFC 6749, 3.1.2): absolute, with a host, and without a fragment. Schemes that a browser would
@@ -56,6 +62,11 @@ pub fn service_name(text: &str) -> Result<(), String> {
         None if uuid::Uuid::try_parse(text).is_ok() => Err("must not be a UUID".into()),
         None => Ok(()),
     }
+}
+
+/// The name of a role.
+pub fn role_name(text: &str) -> Result<(), String> {
+    role::check_name(text).map_err(|invalid| invalid.reason)
 }
 
 /// The name of the header, argument or field that carries a key.

@@ -53,7 +53,10 @@ pub async fn send(request: RequestBuilder) -> Result<Answer> {
     let (client, request) = request.build_split();
     let request = request?;
     let (method, url) = (request.method().clone(), request.url().clone());
-    let sent = request.body().and_then(|body| serde_json::from_slice(body.as_bytes()?).ok());
+    let is_json =
+        request.headers().get("content-type").is_some_and(|value| value.as_bytes() == b"application/json");
+    let sent =
+        request.body().filter(|_| is_json).and_then(|body| serde_json::from_slice(body.as_bytes()?).ok());
     let response = client.execute(request).await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let answer = Answer { status, headers, body: response.bytes().await?.to_vec() };

@@ -154,19 +154,24 @@ pub async fn create(
     input: Input,
 ) -> Result<Response, Error> {
     let developer = path::developer(&app.store, &developer).await?;
+    let new = new(input)?;
+    let mut writer = app.store.write(&actor).await?;
+    let application = writer.create_application(developer.id, new).await?;
+    let revision = writer.commit().await?;
+    Ok(reply::written(StatusCode::CREATED, &ApplicationBody::from(application), revision))
+}
+
+/// An application to be made, as a request describes it.
+pub fn new(input: Input) -> Result<NewApplication, Error> {
     let input: ApplicationInput = members::typed(SCHEMA.insert(input)?)?;
-    let new = NewApplication {
+    Ok(NewApplication {
         id: input.id.map(ApplicationId),
         name: input.name,
         redirect_uri: input.redirect_uri,
         description: input.description,
         meta: input.meta,
         custom_id: input.custom_id,
-    };
-    let mut writer = app.store.write(&actor).await?;
-    let application = writer.create_application(developer.id, new).await?;
-    let revision = writer.commit().await?;
-    Ok(reply::written(StatusCode::CREATED, &ApplicationBody::from(application), revision))
+    })
 }
 
 /// Read an application

@@ -8,6 +8,7 @@ mod conventions;
 mod developer_credentials;
 mod developers;
 mod expiry;
+mod import;
 mod key_auth;
 mod oauth2;
 mod parameters;
@@ -30,7 +31,7 @@ use self::bodies::{Message, Violation};
 use self::conventions::{Error, reply};
 use super::App;
 
-/// All endpoints, also under `/default`, the name of the only workspace. Paths that are none of them are left to the
+/// All endpoints but those of [`bulk_router`], also under `/default`, the name of the only workspace. Paths that are none of them are left to the
 /// router this one is merged into; see [`not_found`].
 pub fn router() -> Router<App> {
     let (router, _) = endpoints().split_for_parts();
@@ -40,9 +41,22 @@ pub fn router() -> Router<App> {
         .method_not_allowed_fallback(method_not_allowed)
 }
 
+/// The endpoints whose requests may take as long as there is something to do.
+pub fn bulk_router() -> Router<App> {
+    let (router, _) = bulk_endpoints().split_for_parts();
+    Router::new()
+        .nest("/default", router.clone())
+        .merge(router)
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+fn bulk_endpoints() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(import::import))
+}
+
 /// The description of all endpoints.
 pub fn openapi() -> OpenApi {
-    let mut document = endpoints().into_openapi();
+    let mut document = endpoints().merge(bulk_endpoints()).into_openapi();
     for operation in document.paths.paths.values_mut().flat_map(operations) {
         refusals(operation);
     }

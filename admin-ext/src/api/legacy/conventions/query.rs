@@ -50,6 +50,17 @@ impl Query {
         }
     }
 
+    /// One of a few words.
+    pub fn choice(&self, name: &'static str, choices: &[&str]) -> Result<Option<&str>, Error> {
+        match self.argument(name) {
+            Some(given) if !choices.contains(&given) => Err(Error::InvalidOption {
+                name,
+                problem: format!("expected one of: {}", choices.join(", ")),
+            }),
+            given => Ok(given),
+        }
+    }
+
     /// The page that `size` and `offset` ask for.
     pub fn page(&self) -> Result<PageRequest, Error> {
         let mut page = PageRequest::default();

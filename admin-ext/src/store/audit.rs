@@ -7,8 +7,8 @@ use super::sql::{Columns as _, signed};
 use super::writer::Writer;
 use super::{Entity, Result, Store};
 use crate::model::{
-    Application, Connection, Credential, CredentialSecret, Developer, Role, Service, StatusCode as _,
-    Timestamp,
+    Application, Connection, Credential, CredentialSecret, Developer, DeveloperCredential, Role, Service,
+    StatusCode as _, Timestamp,
 };
 
 /// What the audit log tells of an entity.
@@ -173,6 +173,23 @@ impl Audited for Credential {
             "expires_at": self.expires_at.map(|at| at.0),
             "tags": self.tags,
             "client": client,
+        })
+    }
+}
+
+impl Audited for DeveloperCredential {
+    const ENTITY: Entity = Entity::Credential;
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+    fn view(&self) -> Value {
+        json!({
+            "developer": self.developer,
+            "kind": self.kind.as_str(),
+            "members": self.members.open,
+            "last_four": self.last_four,
+            "expires_at": self.expires_at.map(|at| at.0),
+            "tags": self.tags,
         })
     }
 }

@@ -201,6 +201,7 @@ impl Writer {
         for application in applications_of(self.conn(), id).await? {
             applications::delete(self, application).await?;
         }
+        self.audit_credentials_of(id).await?;
         sqlx::query("DELETE FROM developers WHERE id = $1")
             .bind(id.as_bytes().as_slice())
             .execute(self.conn())

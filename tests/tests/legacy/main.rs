@@ -5,6 +5,7 @@ mod applications;
 mod bodies;
 mod common;
 mod credentials;
+mod developer_credentials;
 mod developers;
 mod lists;
 mod portal;

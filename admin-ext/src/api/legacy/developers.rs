@@ -20,8 +20,8 @@ use super::conventions::{
 use super::parameters::{DeveloperPath, PageArguments};
 use crate::api::App;
 use crate::model::{
-    self, Developer, DeveloperStatus, Email, NewDeveloper, PlainSecret, PortalAuth, PortalConfig,
-    StatusCode as _, Update, rules,
+    self, Developer, DeveloperStatus, Email, Members, NewDeveloper, NewDeveloperCredential, PlainSecret,
+    PluginKind, PortalAuth, PortalConfig, StatusCode as _, Update, rules,
 };
 use crate::store::{Actor, StoreError, Writer};
 
@@ -186,7 +186,9 @@ pub async fn create(
     };
     let mut writer = app.store.write(&actor).await?;
     let developer = writer.create_developer(new).await?;
-    give_key(&mut writer, &developer, input.key.map(PlainSecret::new)).await?;
+    if let Some(key) = input.key {
+        give_key(&app, &mut writer, &developer, key).await?;
+    }
     let revision = writer.commit().await?;
     Ok(reply::written(StatusCode::OK, &DeveloperBody::from(developer), revision))
 }
@@ -293,13 +295,14 @@ async fn check_roles(app: &App, checked: &mut Checked) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes a `key-auth` credential of the developer's own.
-#[expect(clippy::unused_async, reason = "the credential is made in the database")]
-async fn give_key(
-    _writer: &mut Writer,
-    _developer: &Developer,
-    _key: Option<PlainSecret>,
-) -> Result<(), Error> {
+/// The `key-auth` credential of the developer's own that a key becomes.
+async fn give_key(app: &App, writer: &mut Writer, developer: &Developer, key: String) -> Result<(), Error> {
+    let kind = PluginKind::KeyAuth;
+    let members = Map::from_iter([(kind.identifier().to_owned(), Value::from(key))]);
+    let members = Members::new(kind, members);
+    let new = NewDeveloperCredential { id: None, kind, members, expires_at: None, tags: Vec::new() };
+    let ready = app.store.ready_developer_credential(developer, new).await?;
+    writer.create_developer_credential(ready).await?;
     Ok(())
 }
 

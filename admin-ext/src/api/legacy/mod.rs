@@ -5,7 +5,9 @@ mod application_instances;
 mod applications;
 mod bodies;
 mod conventions;
+mod developer_credentials;
 mod developers;
+mod expiry;
 mod key_auth;
 mod oauth2;
 mod parameters;
@@ -62,6 +64,12 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(oauth2::get, oauth2::delete))
         .routes(routes!(key_auth::list, key_auth::create))
         .routes(routes!(key_auth::get, key_auth::update, key_auth::delete))
+        .routes(routes!(developer_credentials::list, developer_credentials::create))
+        .routes(routes!(
+            developer_credentials::get,
+            developer_credentials::update,
+            developer_credentials::delete
+        ))
         .routes(routes!(services::list, services::create))
         .routes(routes!(services::get, services::put, services::update, services::delete))
         .routes(routes!(services::application_instances))

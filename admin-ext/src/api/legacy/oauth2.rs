@@ -183,7 +183,9 @@ pub async fn create(
         client_type: ClientType::parse(&input.client_type).unwrap_or_default(),
         redirect_uris: input.redirect_uris,
         hash_secret: input.hash_secret,
+        secret_hash: None,
     };
+    let secret = app.store.ready_secret(secret).await?;
     let new = NewCredential { id: input.id.map(CredentialId), secret, expires_at: None, tags: input.tags };
     let mut writer = app.store.write(&actor).await?;
     let credential = writer.create_credential(application.id, new).await?;

@@ -26,7 +26,7 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
 fn every_operation_is_described_with_a_name_of_its_own_and_an_example() {
     let document = json!(openapi());
     let operations = operations(&document);
-    assert_eq!(operations.len(), 36);
+    assert_eq!(operations.len(), 41);
 
     let names: BTreeSet<_> =
         operations.iter().map(|(_, operation)| operation["operationId"].to_string()).collect();
@@ -105,7 +105,10 @@ proptest! {
         given in prop::collection::vec((any::<prop::sample::Index>(), value()), 0..8),
         coerce in any::<bool>(),
     ) {
-        use super::{application_instances as instances, applications, developers, key_auth, oauth2, roles, services};
+        use super::{
+            application_instances as instances, applications, developer_credentials, developers, key_auth, oauth2, roles,
+            services,
+        };
 
         assert_accepted_fits::<developers::DeveloperInput, developers::DeveloperChanges>(
             &developers::SCHEMA, &given, coerce,
@@ -119,6 +122,11 @@ proptest! {
         assert_accepted_fits::<key_auth::KeyAuthInput, key_auth::KeyAuthChanges>(&key_auth::SCHEMA, &given, coerce);
         assert_accepted_fits::<roles::RoleInput, roles::RoleChanges>(&roles::SCHEMA, &given, coerce);
         assert_accepted_fits::<services::ServiceInput, services::ServiceChanges>(&services::SCHEMA, &given, coerce);
+        for kind in crate::model::PluginKind::ALL {
+            assert_accepted_fits::<developer_credentials::CredentialInput, developer_credentials::CredentialChanges>(
+                developer_credentials::families::schema(kind), &given, coerce,
+            );
+        }
         // A client does not change once it is made.
         assert_accepted_fits::<oauth2::OAuth2Input, Value>(&oauth2::SCHEMA, &given, coerce);
     }

@@ -31,6 +31,14 @@ pub fn redirect_uri(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// An `http` or `https` URL with a host.
+pub fn http_url(text: &str) -> Result<(), String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        _ => Err("expected a URL like https://host/path".into()),
+    }
+}
+
 /// A tag: no control characters and none of the two that combine tags in a query.
 pub fn tag(text: &str) -> Result<(), String> {
     if text.chars().any(|c| c.is_control() || c == ',' || c == '/') {
@@ -134,6 +142,11 @@ mod tests {
                 "javascript://x/%0aalert(1)",
                 "mailto:a@b",
             ],
+        );
+        assert_table(
+            http_url,
+            &["https://example.com", "http://localhost:8080/realms/a"],
+            &["", "example.com", "ftp://example.com", "https://"],
         );
         assert_table(
             service_name,

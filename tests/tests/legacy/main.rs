@@ -12,4 +12,5 @@ mod portal;
 mod reference;
 mod roles;
 mod services;
+mod workspaces;
 mod writes;

@@ -15,6 +15,7 @@ mod roles;
 mod services;
 #[cfg(test)]
 mod tests;
+mod workspaces;
 
 use axum::Router;
 use axum::http::{Method, StatusCode};
@@ -73,6 +74,8 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(services::list, services::create))
         .routes(routes!(services::get, services::put, services::update, services::delete))
         .routes(routes!(services::application_instances))
+        .routes(routes!(workspaces::list))
+        .routes(routes!(workspaces::get, workspaces::update))
 }
 
 /// The router adds `Allow` with the path's methods to whatever is answered here.

@@ -58,3 +58,11 @@ pub struct FamilyPath {
     #[param(pattern = "^(basic-auth|oauth2|hmac-auth|jwt|key-auth|openid-connect)$")]
     plugin: String,
 }
+
+/// A workspace.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct WorkspacePath {
+    /// `default`, or the id.
+    workspace: String,
+}

@@ -2,6 +2,7 @@
 
 mod application_instances;
 mod applications;
+mod audit;
 mod bodies;
 mod common;
 mod credentials;

@@ -3,6 +3,7 @@
 
 mod application_instances;
 mod applications;
+mod audit;
 mod bodies;
 mod conventions;
 mod developer_credentials;
@@ -74,6 +75,8 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(services::list, services::create))
         .routes(routes!(services::get, services::put, services::update, services::delete))
         .routes(routes!(services::application_instances))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::get))
         .routes(routes!(workspaces::list))
         .routes(routes!(workspaces::get, workspaces::update))
 }

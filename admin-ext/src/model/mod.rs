@@ -24,7 +24,7 @@ pub use developer_credential::{
     DeveloperCredential, DeveloperCredentialPatch, Members, NewDeveloperCredential, PluginKind,
 };
 pub use page::{Listed, Offset, PageRequest};
-pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig};
+pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig, PortalSettings};
 pub use role::{NewRole, Role, RolePatch, RoleRef};
 pub use rules::Invalid;
 pub use secret::PlainSecret;

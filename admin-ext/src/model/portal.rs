@@ -68,6 +68,59 @@ impl PortalConfig {
     }
 }
 
+/// What an operator set at run time, by Kong's names; what is absent is as configured.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PortalSettings {
+    pub portal_auth: Option<PortalAuth>,
+    pub portal_auto_approve: Option<bool>,
+    /// The JSON text of an array of [`MetaField`].
+    pub portal_developer_meta_fields: Option<String>,
+    pub portal_invite_email: Option<bool>,
+    pub portal_access_request_email: Option<bool>,
+    pub portal_approved_email: Option<bool>,
+    pub portal_application_status_email: Option<bool>,
+    pub portal_application_request_email: Option<bool>,
+    pub portal_emails_from: Option<String>,
+    pub portal_emails_reply_to: Option<String>,
+    pub portal_smtp_admin_emails: Option<Vec<String>>,
+}
+
+impl PortalSettings {
+    /// How the portal behaves with these settings.
+    pub fn over(self, configured: PortalConfig) -> Result<PortalConfig, Invalid> {
+        let PortalConfig {
+            auth,
+            auto_approve,
+            meta_fields,
+            mails,
+            emails_from,
+            emails_reply_to,
+            admin_emails,
+        } = configured;
+        Ok(PortalConfig {
+            auth: self.portal_auth.or(auth),
+            auto_approve: self.portal_auto_approve.unwrap_or(auto_approve),
+            meta_fields: match self.portal_developer_meta_fields {
+                Some(text) => MetaField::parse_list(&text)?,
+                None => meta_fields,
+            },
+            mails: MailSwitches {
+                invite: self.portal_invite_email.unwrap_or(mails.invite),
+                access_request: self.portal_access_request_email.unwrap_or(mails.access_request),
+                approved: self.portal_approved_email.unwrap_or(mails.approved),
+                application_status: self.portal_application_status_email.unwrap_or(mails.application_status),
+                application_request: self
+                    .portal_application_request_email
+                    .unwrap_or(mails.application_request),
+            },
+            emails_from: self.portal_emails_from.or(emails_from),
+            emails_reply_to: self.portal_emails_reply_to.or(emails_reply_to),
+            admin_emails: self.portal_smtp_admin_emails.unwrap_or(admin_emails),
+        })
+    }
+}
+
 impl Default for PortalConfig {
     fn default() -> Self {
         Self {

@@ -5,6 +5,7 @@
 
 mod applications;
 mod audit;
+mod audit_log;
 mod connections;
 mod credentials;
 mod developer_credentials;
@@ -35,7 +36,7 @@ use sqlx::pool::PoolConnection;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use audit::AuditEntry;
+pub use audit_log::{AuditEntry, AuditFilter};
 pub use error::{Entity, FeedError, StoreError};
 pub use nodes::StoredNode;
 pub use open::{Limits, Reveal, StoreOptions};

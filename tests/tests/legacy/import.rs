@@ -200,10 +200,7 @@ async fn given_a_file_when_the_command_imports_it_then_the_refused_lines_can_be_
     assert_eq!(admin.client().get("/developers").await?.json()["total"], 92);
     let refused = folder.path().join("developers.csv.refused.csv");
     let lines = fs::read_to_string(&refused)?;
-    assert_eq!(
-        lines,
-        "email,meta.full_name\nd7@example.com,\nd37@example.com,\nd67@example.com,\n"
-    );
+    assert_eq!(lines, "email,meta.full_name\nd7@example.com,\nd37@example.com,\nd67@example.com,\n");
     let reasons = fs::read_to_string(folder.path().join("developers.csv.reasons.jsonl"))?;
     let first: Value = serde_json::from_str(reasons.lines().next().unwrap_or_default())?;
     assert_eq!(

@@ -2,6 +2,7 @@
 
 mod application_instances;
 mod applications;
+mod audit;
 mod bodies;
 mod common;
 mod credentials;
@@ -13,4 +14,5 @@ mod portal;
 mod reference;
 mod roles;
 mod services;
+mod workspaces;
 mod writes;

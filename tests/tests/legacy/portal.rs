@@ -58,6 +58,14 @@ async fn given_key_auth_when_a_developer_has_no_key_then_it_is_refused() -> Resu
         body["key"] = json!("my own key");
         let created = client.post("/developers", &body).await?.expect(200)?;
         assert!(!created.text().contains("my own key"), "{}", created.text());
+        let keys = client.get("/developers/a@example.com/credentials/key-auth").await?.expect(200)?.json();
+        assert_eq!((&keys["total"], &keys["data"][0]["key"]), (&json!(1), &json!("my own key")));
+
+        body["email"] = json!("b@example.com");
+        let taken = client.post("/developers", &body).await?;
+        assert_eq!((taken.status, &taken.json()["code"]), (409, &json!(5)));
+        assert!(!taken.text().contains("my own key"), "{}", taken.text());
+        assert_eq!(client.get("/developers").await?.json()["total"], 1);
         Ok(())
     })
     .await

@@ -3,6 +3,7 @@
 
 mod application_instances;
 mod applications;
+mod audit;
 mod bodies;
 mod conventions;
 mod developer_credentials;
@@ -16,6 +17,7 @@ mod roles;
 mod services;
 #[cfg(test)]
 mod tests;
+mod workspaces;
 
 use axum::Router;
 use axum::http::{Method, StatusCode};
@@ -128,6 +130,10 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(services::list, services::create))
         .routes(routes!(services::get, services::put, services::update, services::delete))
         .routes(routes!(services::application_instances))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::get))
+        .routes(routes!(workspaces::list))
+        .routes(routes!(workspaces::get, workspaces::update))
 }
 
 /// The router adds `Allow` with the path's methods to whatever is answered here.

@@ -40,6 +40,14 @@ pub struct ServicePath {
     service: String,
 }
 
+/// A role.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct RolePath {
+    /// Name or id.
+    role: String,
+}
+
 /// A family of credentials of a developer.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -51,10 +59,10 @@ pub struct FamilyPath {
     plugin: String,
 }
 
-/// A role.
+/// A workspace.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-pub struct RolePath {
-    /// Name or id.
-    role: String,
+pub struct WorkspacePath {
+    /// `default`, or the id.
+    workspace: String,
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::model::{Email, role, rules};
+use crate::model::{Email, MetaField, role, rules};
 
 /// Text that either database can store.
 pub fn storable(text: &str) -> Result<(), String> {
@@ -13,6 +13,16 @@ pub fn storable(text: &str) -> Result<(), String> {
 /// One e-mail address.
 pub fn email(text: &str) -> Result<(), String> {
     Email::parse(text).map(|_| ()).map_err(|invalid| invalid.reason)
+}
+
+/// One address that may have a name before it.
+pub fn mailbox(text: &str) -> Result<(), String> {
+    rules::mailbox("address", text).map_err(|invalid| invalid.reason)
+}
+
+/// The JSON text of what developers tell about themselves.
+pub fn meta_fields(text: &str) -> Result<(), String> {
+    MetaField::parse_list(text).map(drop).map_err(|invalid| invalid.reason)
 }
 
 /// The JSON text of an object.

@@ -87,7 +87,8 @@ fn rows(file: &[u8]) -> Result<Vec<Line>, Error> {
 /// The line a row begins at. The reader's position is before the blank lines that it skips.
 fn line_number(file: &[u8], position: &csv::Position) -> u64 {
     let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let blank = file.get(start..).unwrap_or_default().iter().take_while(|byte| matches!(**byte, b'\r' | b'\n'));
+    let blank =
+        file.get(start..).unwrap_or_default().iter().take_while(|byte| matches!(**byte, b'\r' | b'\n'));
     position.line() + blank.filter(|byte| **byte == b'\n').count() as u64
 }
 

@@ -166,6 +166,13 @@ pub struct NewDeveloperCredential {
     pub tags: Vec<String>,
 }
 
+impl NewDeveloperCredential {
+    /// Without expiry and tags.
+    pub const fn new(kind: PluginKind, members: Members) -> Self {
+        Self { id: None, kind, members, expires_at: None, tags: Vec::new() }
+    }
+}
+
 /// A change to a developer's credential; what is absent stays.
 #[derive(Clone, Debug, Default)]
 pub struct DeveloperCredentialPatch {

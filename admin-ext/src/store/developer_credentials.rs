@@ -314,6 +314,16 @@ impl Writer {
         Ok(credential)
     }
 
+    /// [`Writer::create_developer_credential`] of what needs no time to be made ready, such as a key.
+    pub async fn create_credential_of(
+        &mut self,
+        developer: &Developer,
+        new: NewDeveloperCredential,
+    ) -> Result<DeveloperCredential> {
+        let ready = self.store.clone().ready_developer_credential(developer, new).await?;
+        self.create_developer_credential(ready).await
+    }
+
     async fn refuse_key_of_application(
         &mut self,
         credential: &DeveloperCredential,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::bodies::{Message, Ref, Violation};
+use super::bodies::{JsonText, Message, Ref, Violation};
 use super::conventions::problems::Problems;
 use super::conventions::query::Page;
 use super::conventions::{
@@ -93,7 +93,7 @@ pub struct DeveloperInput {
     #[schema(maximum = 3)]
     status: Option<i64>,
     /// An object or its JSON text, with what the portal asks of developers; by default `full_name` is required.
-    #[schema(example = json!("{\"full_name\":\"Wally\"}"))]
+    #[schema(value_type = Option<JsonText>, example = json!("{\"full_name\":\"Wally\"}"))]
     meta: Option<String>,
     custom_id: Option<String>,
     /// Never shown again. Required where developers sign in with `basic-auth`.
@@ -112,7 +112,7 @@ pub struct DeveloperChanges {
     #[schema(maximum = 3)]
     status: Option<i64>,
     #[serde(default, deserialize_with = "members::update")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<JsonText>)]
     meta: Update<String>,
     #[serde(default, deserialize_with = "members::update")]
     #[schema(value_type = Option<String>)]
@@ -168,12 +168,27 @@ pub async fn create(
     Extension(actor): Extension<Actor>,
     input: Input,
 ) -> Result<Response, Error> {
+    let planned = plan(&app, input).await?;
+    let mut writer = app.store.write(&actor).await?;
+    let developer = planned.write(&mut writer).await?;
+    let revision = writer.commit().await?;
+    Ok(reply::written(StatusCode::OK, &DeveloperBody::from(developer), revision))
+}
+
+/// A developer that nothing but the database can refuse any more.
+pub struct Planned {
+    new: NewDeveloper,
+    key: Option<PlainSecret>,
+}
+
+/// Checks everything that can be checked before the change begins, and hashes the password.
+pub async fn plan(app: &App, input: Input) -> Result<Planned, Error> {
     let portal = app.store.portal().await?;
     let texts = input.coerce;
     let mut checked = SCHEMA.check_insert(input);
     check_proof(&portal, &mut checked);
     check_meta(&portal, texts, &mut checked);
-    check_roles(&app, &mut checked).await?;
+    check_roles(app, &mut checked).await?;
     let input: DeveloperInput = members::typed(checked.finish()?)?;
     let new = NewDeveloper {
         id: input.id.map(DeveloperId),
@@ -181,16 +196,27 @@ pub async fn create(
         status: input.status.map_or(Ok(portal.first_status()), status)?,
         meta: input.meta,
         custom_id: input.custom_id,
-        password_hash: hashed(&app, input.password).await?,
+        password_hash: hashed(app, input.password).await?,
         roles: input.roles,
     };
-    let mut writer = app.store.write(&actor).await?;
-    let developer = writer.create_developer(new).await?;
-    if let Some(key) = input.key {
-        give_key(&app, &mut writer, &developer, key).await?;
+    Ok(Planned { new, key: input.key.map(PlainSecret::new) })
+}
+
+impl Planned {
+    pub fn email(&self) -> &Email {
+        &self.new.email
     }
-    let revision = writer.commit().await?;
-    Ok(reply::written(StatusCode::OK, &DeveloperBody::from(developer), revision))
+
+    /// Makes the developer and, where a key was given, a `key-auth` credential of theirs.
+    pub async fn write(self, writer: &mut Writer) -> Result<Developer, Error> {
+        let developer = writer.create_developer(self.new).await?;
+        if let Some(key) = self.key {
+            let members = Members { secret: [("key".to_owned(), key)].into(), ..Members::default() };
+            let new = NewDeveloperCredential::new(PluginKind::KeyAuth, members);
+            writer.create_credential_of(&developer, new).await?;
+        }
+        Ok(developer)
+    }
 }
 
 /// Read a developer
@@ -292,17 +318,6 @@ async fn check_roles(app: &App, checked: &mut Checked) -> Result<(), Error> {
         Err(StoreError::Invalid(invalid)) => checked.refuse("roles", Problems::Here(invalid.reason)),
         found => found?,
     }
-    Ok(())
-}
-
-/// The `key-auth` credential of the developer's own that a key becomes.
-async fn give_key(app: &App, writer: &mut Writer, developer: &Developer, key: String) -> Result<(), Error> {
-    let kind = PluginKind::KeyAuth;
-    let members = Map::from_iter([(kind.identifier().to_owned(), Value::from(key))]);
-    let members = Members::new(kind, members);
-    let new = NewDeveloperCredential { id: None, kind, members, expires_at: None, tags: Vec::new() };
-    let ready = app.store.ready_developer_credential(developer, new).await?;
-    writer.create_developer_credential(ready).await?;
     Ok(())
 }
 

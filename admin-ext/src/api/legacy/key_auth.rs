@@ -155,18 +155,30 @@ pub async fn create(
     input: Input,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let input: KeyAuthInput = members::typed(SCHEMA.insert(input)?)?;
+    let input = self::input(input)?;
     let mut writer = app.store.write(&actor).await?;
-    let new = NewCredential {
-        id: input.id.map(CredentialId),
-        secret: NewSecret::KeyAuth { key: input.key.map(PlainSecret::new) },
-        expires_at: input.ttl.and_then(|ttl| expiry::after(writer.now(), ttl)),
-        tags: input.tags,
-    };
+    let new = input.new_credential(writer.now());
     let credential = writer.create_credential(application.id, new).await?;
     let revision = writer.commit().await?;
     let body = KeyAuthBody::new(&application, credential, app.store.now());
     Ok(reply::written(StatusCode::CREATED, &body, revision))
+}
+
+/// An API key to be made, as a request describes it.
+pub fn input(input: Input) -> Result<KeyAuthInput, Error> {
+    members::typed(SCHEMA.insert(input)?)
+}
+
+impl KeyAuthInput {
+    /// The key to be made, its life counted from now.
+    pub fn new_credential(self, now: Timestamp) -> NewCredential {
+        NewCredential {
+            id: self.id.map(CredentialId),
+            secret: NewSecret::KeyAuth { key: self.key.map(PlainSecret::new) },
+            expires_at: self.ttl.and_then(|ttl| expiry::after(now, ttl)),
+            tags: self.tags,
+        }
+    }
 }
 
 /// Read an API key of an application

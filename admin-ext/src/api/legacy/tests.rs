@@ -26,7 +26,7 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
 fn every_operation_is_described_with_a_name_of_its_own_and_an_example() {
     let document = json!(openapi());
     let operations = operations(&document);
-    assert_eq!(operations.len(), 46);
+    assert_eq!(operations.len(), 47);
 
     let names: BTreeSet<_> =
         operations.iter().map(|(_, operation)| operation["operationId"].to_string()).collect();
@@ -40,7 +40,10 @@ fn every_operation_is_described_with_a_name_of_its_own_and_an_example() {
         }
         let shown = !answer["content"]["application/json"]["example"].is_null();
         assert_eq!(shown, !name.starts_with("delete "), "{name}");
-        if name.starts_with("post ") || name.starts_with("put ") || name.starts_with("patch ") {
+        // A file of lines is no body of members.
+        if name != "post /developers/import"
+            && (name.starts_with("post ") || name.starts_with("put ") || name.starts_with("patch "))
+        {
             for body in ["application/json", "application/x-www-form-urlencoded"] {
                 assert!(operation["requestBody"]["content"][body].is_object(), "{name} {body}");
             }
@@ -105,10 +108,7 @@ proptest! {
         given in prop::collection::vec((any::<prop::sample::Index>(), value()), 0..8),
         coerce in any::<bool>(),
     ) {
-        use super::{
-            application_instances as instances, applications, developer_credentials, developers, key_auth, oauth2, roles,
-            services,
-        };
+        use super::{application_instances as instances, applications, developer_credentials, developers, key_auth, oauth2, roles, services};
 
         assert_accepted_fits::<developers::DeveloperInput, developers::DeveloperChanges>(
             &developers::SCHEMA, &given, coerce,

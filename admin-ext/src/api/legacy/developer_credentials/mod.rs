@@ -45,22 +45,24 @@ pub struct CredentialBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<i64>,
     #[serde(flatten)]
-    members: Option<FamilyBody>,
+    members: FamilyBody,
 }
 
 impl CredentialBody {
-    fn new(developer: &Developer, credential: DeveloperCredential, now: Timestamp) -> Self {
+    /// `None` for what no schema lets in.
+    fn new(developer: &Developer, credential: DeveloperCredential, now: Timestamp) -> Option<Self> {
+        let members = FamilyBody::new(&credential)?;
         let hidden = credential.members.text(credential.kind.identifier()).is_none();
-        Self {
+        Some(Self {
             consumer: developer.consumer.0.into(),
             created_at: credential.created_at.seconds(),
             expires_at: credential.expires_at.map(Timestamp::seconds),
             id: credential.id.0,
-            members: FamilyBody::new(&credential),
+            members,
             last_four: hidden.then_some(credential.last_four),
             tags: credential.tags,
             ttl: credential.expires_at.map(|at| expiry::left(now, at)),
-        }
+        })
     }
 }
 

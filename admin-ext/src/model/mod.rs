@@ -5,6 +5,7 @@ pub mod application;
 pub mod connection;
 pub mod credential;
 pub mod developer;
+pub mod mail;
 pub mod page;
 pub mod portal;
 pub mod rules;
@@ -18,6 +19,7 @@ pub use credential::{
     ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
 };
 pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper};
+pub use mail::{MailContext, MailTemplate, WaitingMail};
 pub use page::{Listed, Offset, PageRequest};
 pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig};
 pub use rules::Invalid;

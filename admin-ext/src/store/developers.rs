@@ -4,6 +4,7 @@ use app_auth_core::ids::{ApplicationId, ConsumerId, DeveloperId};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
+use super::mails::Notice;
 use super::sql::{Columns as _, List};
 use super::{Entity, Result, Store, StoreError, Writer, applications, roles};
 use crate::model::{
@@ -129,6 +130,7 @@ impl Writer {
         .map_err(|error| name_value(error, &developer))?;
         roles::assign(self, developer.id, &developer.roles).await?;
         self.audit_created(&developer).await?;
+        self.notify(Notice::Developer { before: None, after: &developer }).await?;
         Ok(developer)
     }
 
@@ -170,6 +172,7 @@ impl Writer {
             }
         }
         self.audit_updated(&before, &after).await?;
+        self.notify(Notice::Developer { before: Some(&before), after: &after }).await?;
         Ok(after)
     }
 

@@ -6,7 +6,9 @@ mod applications;
 mod bodies;
 mod conventions;
 mod developers;
+mod invite;
 mod key_auth;
+mod mails;
 mod oauth2;
 mod parameters;
 mod services;
@@ -47,6 +49,9 @@ fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(developers::list, developers::create))
         .routes(routes!(developers::get, developers::update, developers::delete))
+        .routes(routes!(invite::invite))
+        .routes(routes!(mails::list))
+        .routes(routes!(mails::delete))
         .routes(routes!(applications::list, applications::create))
         .routes(routes!(applications::get, applications::update, applications::delete))
         .routes(routes!(application_instances::list, application_instances::create))

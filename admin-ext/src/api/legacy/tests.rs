@@ -26,7 +26,7 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
 fn every_operation_is_described_with_a_name_of_its_own_and_an_example() {
     let document = json!(openapi());
     let operations = operations(&document);
-    assert_eq!(operations.len(), 31);
+    assert_eq!(operations.len(), 34);
 
     let names: BTreeSet<_> =
         operations.iter().map(|(_, operation)| operation["operationId"].to_string()).collect();
@@ -105,7 +105,9 @@ proptest! {
         given in prop::collection::vec((any::<prop::sample::Index>(), value()), 0..8),
         coerce in any::<bool>(),
     ) {
-        use super::{application_instances as instances, applications, developers, key_auth, oauth2, services};
+        use super::{
+            application_instances as instances, applications, developers, invite, key_auth, oauth2, services,
+        };
 
         assert_accepted_fits::<developers::DeveloperInput, developers::DeveloperChanges>(
             &developers::SCHEMA, &given, coerce,
@@ -118,6 +120,7 @@ proptest! {
         );
         assert_accepted_fits::<key_auth::KeyAuthInput, key_auth::KeyAuthChanges>(&key_auth::SCHEMA, &given, coerce);
         assert_accepted_fits::<services::ServiceInput, services::ServiceChanges>(&services::SCHEMA, &given, coerce);
+        assert_accepted_fits::<invite::InviteInput, Value>(&invite::SCHEMA, &given, coerce);
         // A client does not change once it is made.
         assert_accepted_fits::<oauth2::OAuth2Input, Value>(&oauth2::SCHEMA, &given, coerce);
     }

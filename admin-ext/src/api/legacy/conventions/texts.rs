@@ -14,6 +14,12 @@ pub fn email(text: &str) -> Result<(), String> {
     Email::parse(text).map(|_| ()).map_err(|invalid| invalid.reason)
 }
 
+/// One e-mail address that mail can be sent to.
+pub fn mailable(text: &str) -> Result<(), String> {
+    email(text)?;
+    text.parse::<lettre::Address>().map(|_| ()).map_err(|_| "expected a valid e-mail address".into())
+}
+
 /// A redirection endpoint (RFC 6749, 3.1.2): absolute, with a host, and without a fragment. Schemes that a browser would
 /// execute are refused.
 pub fn redirect_uri(text: &str) -> Result<(), String> {

@@ -12,8 +12,7 @@ use crate::model::{
     MailTemplate, Offset, PageRequest, PortalConfig, Timestamp, WaitingMail,
 };
 
-const COLUMNS: &str = "m.id AS id, m.recipient AS recipient, m.template AS template, m.context AS context, \
-    m.attempts AS attempts, m.next_at AS next_at, m.error AS error, m.created_at AS created_at";
+const COLUMNS: &str = "id, recipient, template, context, attempts, next_at, error, created_at";
 
 /// What somebody may have to be told of.
 pub(super) enum Notice<'a> {
@@ -88,7 +87,7 @@ impl Store {
         }
         // Of two replicas that find the same mail due, the second sees that it no longer is.
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "UPDATE mails AS m SET attempts = attempts + 1, next_at = $1 WHERE next_at <= $2 AND id IN \
+            "UPDATE mails SET attempts = attempts + 1, next_at = $1 WHERE next_at <= $2 AND id IN \
              (SELECT id FROM mails WHERE next_at <= $2 ORDER BY next_at, id LIMIT $3) RETURNING {COLUMNS}"
         )))
         .bind(until.0)

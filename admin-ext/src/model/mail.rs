@@ -110,6 +110,17 @@ pub struct WaitingMail {
     pub created_at: Timestamp,
 }
 
+/// What comes of a mail that was tried to be sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MailFate {
+    /// It was sent, or is given up.
+    Over,
+    Again {
+        at: Timestamp,
+        error: String,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,7 @@ pub use credential::{
     ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
 };
 pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper};
-pub use mail::{MailContext, MailTemplate, WaitingMail};
+pub use mail::{MailContext, MailFate, MailTemplate, WaitingMail};
 pub use page::{Listed, Offset, PageRequest};
 pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig};
 pub use rules::Invalid;

@@ -9,7 +9,7 @@ use super::sql::{Columns as _, List};
 use super::{Entity, Result, Store, StoreError, Writer, services};
 use crate::model::{
     Connection, ConnectionDetail, ConnectionStatus, Developer, DeveloperStatus, Email, Listed, MailContext,
-    MailTemplate, Offset, PageRequest, PortalConfig, Timestamp, WaitingMail,
+    MailFate, MailTemplate, Offset, PageRequest, PortalConfig, Timestamp, WaitingMail,
 };
 
 const COLUMNS: &str = "id, recipient, template, context, attempts, next_at, error, created_at";
@@ -100,23 +100,24 @@ impl Store {
         Ok(mails)
     }
 
-    /// The mail was sent or given up.
-    pub async fn forget_mail(&self, id: Uuid) -> Result<()> {
-        sqlx::query("DELETE FROM mails WHERE id = $1")
-            .bind(id.as_bytes().as_slice())
-            .execute(&self.0.writes)
-            .await?;
-        Ok(())
-    }
-
-    /// The mail could not be sent and is tried again.
-    pub async fn postpone_mail(&self, id: Uuid, next_at: Timestamp, error: &str) -> Result<()> {
-        sqlx::query("UPDATE mails SET next_at = $2, error = $3 WHERE id = $1")
-            .bind(id.as_bytes().as_slice())
-            .bind(next_at.0)
-            .bind(error)
-            .execute(&self.0.writes)
-            .await?;
+    /// Writes down what came of claimed mails, all of it or nothing. A mail that is gone meanwhile stays gone.
+    pub async fn settle_mails(&self, fates: &[(Uuid, MailFate)]) -> Result<()> {
+        let mut tx = self.0.writes.begin().await?;
+        for (id, fate) in fates {
+            let query = match fate {
+                MailFate::Over => {
+                    sqlx::query("DELETE FROM mails WHERE id = $1").bind(id.as_bytes().as_slice())
+                }
+                MailFate::Again { at, error } => {
+                    sqlx::query("UPDATE mails SET next_at = $2, error = $3 WHERE id = $1")
+                        .bind(id.as_bytes().as_slice())
+                        .bind(at.0)
+                        .bind(error.as_str())
+                }
+            };
+            query.execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod bodies;
 mod common;
 mod credentials;
 mod developers;
+mod invite;
 mod lists;
 mod reference;
 mod services;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use app_auth_core::record::ConnectionStatus;
 
 use crate::model::{
-    ConnectionPatch, DeveloperPatch, DeveloperStatus, Email, MailSwitches, MailTemplate, NewConnection,
-    NewDeveloper, PageRequest, WaitingMail,
+    ConnectionPatch, DeveloperPatch, DeveloperStatus, Email, MailFate, MailSwitches, MailTemplate,
+    NewConnection, NewDeveloper, PageRequest, WaitingMail,
 };
 use crate::store::seed::{self, SeedPlan};
 use crate::store::{Entity, StoreError};
@@ -38,9 +38,8 @@ async fn open(mails: MailSwitches) -> TestStore {
 /// Recipient and template of each mail that waits; then none waits any more.
 async fn taken(test: &TestStore) -> Vec<(String, MailTemplate)> {
     let mut mails = test.store.mails(PageRequest::default()).await.unwrap().items;
-    for mail in &mails {
-        test.store.forget_mail(mail.id).await.unwrap();
-    }
+    let fates: Vec<_> = mails.iter().map(|mail| (mail.id, MailFate::Over)).collect();
+    test.store.settle_mails(&fates).await.unwrap();
     mails.sort_by_key(|mail| (mail.created_at, mail.recipient.clone()));
     mails.into_iter().map(|mail| (mail.recipient, mail.template)).collect()
 }
@@ -202,7 +201,8 @@ async fn of_two_senders_each_mail_is_taken_by_one_and_again_when_its_claim_has_r
     assert!(here.iter().all(|mail| mail.attempts == 1));
 
     let first = here.iter().chain(&there).next().unwrap().id;
-    test.store.postpone_mail(first, until.plus_millis(1), "later").await.unwrap();
+    let again = MailFate::Again { at: until.plus_millis(1), error: "later".into() };
+    test.store.settle_mails(&[(first, again)]).await.unwrap();
     test.clock.advance(1000);
     let again = claim(&test.store, until.plus_millis(1000)).await;
     assert_eq!(again.len(), 39);

@@ -12,6 +12,9 @@ use app_auth_tests::wait;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// Settings beside the usual ones.
+type Further<'a> = &'a [(&'a str, &'a str)];
+
 const PASSWORD: &str = "correct horse battery staple";
 const ACCOUNT: &str = "portal:correct horse battery staple";
 
@@ -63,7 +66,7 @@ async fn given_each_way_to_talk_to_a_mail_server_when_invited_then_the_mail_arri
     let login =
         |mechanism| Manners { account: Some(ACCOUNT), mechanism: Some(mechanism), ..Manners::default() };
     let mode = |mode| Manners { mode: Some(mode), ..Manners::default() };
-    let cases: [(Manners<'_>, &[(&str, &str)], bool, Option<&str>); 6] = [
+    let cases: [(Manners<'_>, Further<'_>, bool, Option<&str>); 6] = [
         (Manners::default(), &[], false, None),
         (mode("starttls"), &[STARTTLS], true, None),
         (mode("tls"), &[TLS], true, None),
@@ -113,7 +116,7 @@ async fn given_a_server_that_cannot_be_trusted_or_does_not_trust_us_when_invited
     let stranger = Smtp::away()?;
     let stranger = stranger.authority().display().to_string();
     let other_authority = ("APP_AUTH_SMTP_CA_FILE", stranger.as_str());
-    let cases: [(Manners<'_>, &[(&str, &str)], &str); 7] = [
+    let cases: [(Manners<'_>, Further<'_>, &str); 7] = [
         (
             account,
             &[USER, ("APP_AUTH_SMTP_PASSWORD", "wrong horse")],
@@ -399,7 +402,7 @@ async fn given_two_replicas_when_much_changes_then_every_mail_arrives_once() -> 
     let (here, there) = (Portal::new(admin.client()), Portal::new(replica.client()));
     for _ in 0..15 {
         let (one, other) = tokio::join!(here.developer(Status::Pending), there.developer(Status::Pending));
-        (one?, other?);
+        one.and(other)?;
     }
 
     smtp.wait_for(30).await?;

@@ -5,10 +5,11 @@ use std::fs;
 
 use anyhow::Result;
 use app_auth_tests::admin::{Admin, Database};
-use app_auth_tests::client::Answer;
+use app_auth_tests::client::{Answer, send};
 use app_auth_tests::portal::{Portal, Status};
 use app_auth_tests::smtp::{Manners, Smtp};
 use app_auth_tests::wait;
+use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -430,5 +431,20 @@ async fn given_a_waiting_mail_when_deleted_then_it_is_never_sent() -> Result<()>
         admin.client().delete(&path).await?.expect(204)?;
     }
     assert_eq!(admin.client().get("/mails").await?.json()["total"], 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn given_developers_who_are_imported_when_they_are_there_then_nobody_is_mailed() -> Result<()> {
+    let smtp = Smtp::away()?;
+    let admin = admin(&smtp, &[]).await?;
+    let table = "email,status,meta.full_name\na@example.com,APPROVED,A\nb@example.com,PENDING,B\n";
+
+    let request =
+        admin.client().request(Method::POST, "/developers/import").header("Content-Type", "text/csv");
+    let imported = send(request.body(table)).await?.expect(200)?;
+
+    assert_eq!(imported.json()["created"], 2);
+    assert_eq!(admin.client().get("/mails").await?.json()["total"], 0);
     Ok(())
 }

@@ -13,7 +13,9 @@ use tokio::task::JoinSet;
 use crate::model::{ConnectionPatch, NewConnection, PlainSecret};
 use crate::store::seed::{self, SeedPlan};
 use crate::store::{FeedError, Store};
-use crate::testing::{TestStore, World, actor, changes, key_auth, new_application, new_service, record_of};
+use crate::testing::{
+    TestStore, World, actor, audit_log, changes, key_auth, new_application, new_service, record_of,
+};
 
 /// Records as a gateway holds them.
 type Mirror = BTreeMap<KeyDigest, Record>;
@@ -135,7 +137,7 @@ async fn a_writer_that_is_dropped_changes_nothing() {
     // The next writer works, and nothing of the dropped one is there.
     assert_eq!(test.write().await.commit().await.unwrap(), world.revision);
     assert!(record_of(&test.store, &world.key).await.is_some());
-    assert_eq!(test.store.audit_log(1).await.unwrap()[0].entity, "credential");
+    assert_eq!(audit_log(&test.store, 1).await[0].entity, "credential");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use app_auth_tests::admin::{Admin, Database};
 use app_auth_tests::binaries;
 use app_auth_tests::client::{Answer, Client, send};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::common::on_both;
@@ -155,7 +155,12 @@ struct Writes<'a> {
 impl Writes<'_> {
     /// A write, which must leave a line of its own.
     async fn write(&mut self, method: Method, path: &str, body: Value) -> Result<Answer> {
-        let answer = send(self.client.request(method.clone(), path).json(&body)).await?;
+        let request = self.client.request(method.clone(), path).json(&body);
+        self.send(method, path, request).await
+    }
+
+    async fn send(&mut self, method: Method, path: &str, request: RequestBuilder) -> Result<Answer> {
+        let answer = send(request).await?;
         ensure!(answer.status < 300, "{method} {path}: {} {}", answer.status, answer.text());
         let request = answer.header("x-request-id");
         let told = lines(self.client, &format!("request_id={request}")).await?;
@@ -202,6 +207,13 @@ impl Writes<'_> {
         self.write(Method::PATCH, developer, json!({"roles": ["QA"]})).await?;
         self.write(Method::PATCH, "/developers/roles/QA", json!({"comment": "x"})).await?;
         self.write(Method::DELETE, "/developers/roles/QA", json!({})).await?;
+        let import = "/developers/import";
+        let line = json!({"email": "i@example.com", "meta": {"full_name": "I"}, "password": format!("{MARK} i"),
+            "applications": [{"name": "i", "redirect_uri": "https://example.com/",
+                "key_auth": [{"key": format!("{MARK} imported")}]}]});
+        let request =
+            self.client.request(Method::POST, import).header("Content-Type", "application/x-ndjson");
+        self.send(Method::POST, import, request.body(line.to_string())).await?;
         let changes = json!({"config": {"portal_auto_approve": true}});
         self.write(Method::PATCH, "/workspaces/default", changes).await?;
 

@@ -17,6 +17,7 @@ pub enum Entity {
     Role,
     Plugin,
     Setting,
+    Mail,
 }
 
 impl Entity {
@@ -44,6 +45,7 @@ impl Entity {
             Self::Role => "roles",
             Self::Plugin => "plugins",
             Self::Setting => "settings",
+            Self::Mail => "mails",
         }
     }
 
@@ -59,6 +61,7 @@ impl Entity {
             Self::Role => "role",
             Self::Plugin => "plugin",
             Self::Setting => "setting",
+            Self::Mail => "mail",
         }
     }
 }

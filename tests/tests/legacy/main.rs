@@ -9,6 +9,7 @@ mod credentials;
 mod developer_credentials;
 mod developers;
 mod import;
+mod invite;
 mod lists;
 mod portal;
 mod reference;

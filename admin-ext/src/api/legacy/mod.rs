@@ -10,7 +10,9 @@ mod developer_credentials;
 mod developers;
 mod expiry;
 mod import;
+mod invite;
 mod key_auth;
+mod mails;
 mod oauth2;
 mod parameters;
 mod roles;
@@ -107,6 +109,9 @@ fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(developers::list, developers::create))
         .routes(routes!(developers::get, developers::update, developers::delete))
+        .routes(routes!(invite::invite))
+        .routes(routes!(mails::list))
+        .routes(routes!(mails::delete))
         .routes(routes!(roles::list, roles::create))
         .routes(routes!(roles::get, roles::update, roles::delete))
         .routes(routes!(applications::list, applications::create))

@@ -9,7 +9,7 @@ use crate::model::{
     NewConnection, NewDeveloper, PageRequest, WaitingMail,
 };
 use crate::store::seed::{self, SeedPlan};
-use crate::store::{Entity, StoreError};
+use crate::store::{AuditFilter, Entity, StoreError};
 use crate::testing::{TestStore, World, new_application};
 
 const ALL: MailSwitches = MailSwitches {
@@ -148,7 +148,8 @@ async fn what_is_switched_off_not_committed_or_loaded_in_bulk_mails_nobody() {
     let mut writer = on.write().await;
     writer.create_developer(pending()).await.unwrap();
     drop(writer);
-    let plan = SeedPlan { applications: 2, keys_per_application: 1, service: None };
+    let plan =
+        SeedPlan { applications: 2, applications_per_developer: 2, keys_per_application: 1, service: None };
     seed::seed(&on.store, &plan, seed::key, |_| {}).await.unwrap();
     assert_eq!(on.store.mails_count().await.unwrap(), 0);
 }
@@ -220,7 +221,8 @@ async fn a_mail_that_is_given_up_is_in_the_audit_log_and_gone() {
     writer.commit().await.unwrap();
 
     assert_eq!(test.store.mails_count().await.unwrap(), 0);
-    let entry = test.store.audit_log(1).await.unwrap().remove(0);
+    let entry =
+        test.store.audit_log(&AuditFilter::default(), PageRequest::default()).await.unwrap().items.remove(0);
     assert_eq!((entry.entity.as_str(), entry.action.as_str()), ("mail", "delete"));
     assert!(entry.before.unwrap().contains("dev@example.com"));
     let gone = test.write().await.delete_mail(id).await;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use app_auth_tests::admin::{Admin, Database};
 use app_auth_tests::binaries;
 use app_auth_tests::client::{Answer, Client, send};
-use app_auth_tests::contract;
+use app_auth_tests::{contract, ports};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -249,6 +249,20 @@ impl Writes<'_> {
         Ok(())
     }
 
+    async fn mails(&mut self) -> Result<()> {
+        self.write(Method::POST, "/developers/invite", json!({"emails": ["z@example.com"]})).await?;
+        self.write(
+            Method::POST,
+            "/developers",
+            json!({"email": "p@example.com", "status": 1, "meta": {"full_name": "P"}}),
+        )
+        .await?;
+        let waiting = self.client.get("/mails").await?.expect(200)?.json();
+        let id = waiting["data"][0]["id"].as_str().context("no mail waits")?.to_owned();
+        self.write(Method::DELETE, &format!("/mails/{id}"), json!({})).await?;
+        Ok(())
+    }
+
     async fn applications(&mut self) -> Result<()> {
         let service = "/services/orders";
         self.write(Method::POST, "/services", json!({"name": "billing"})).await?;
@@ -302,11 +316,20 @@ fn command_line(admin: &Admin, arguments: &[&str]) -> Result<String> {
 async fn given_one_of_each_write_when_the_log_is_read_then_each_left_a_line_and_no_secret_is_in_any()
 -> Result<()> {
     for database in Database::BOTH {
-        let admin = Admin::start(database).await?;
+        // A mail server that is away, so that there are mails to be given up.
+        let nowhere = ports::free()?.to_string();
+        let settings = [
+            ("APP_AUTH_SMTP_MOCK", "false"),
+            ("APP_AUTH_SMTP_HOST", "127.0.0.1"),
+            ("APP_AUTH_SMTP_PORT", nowhere.as_str()),
+            ("APP_AUTH_SMTP_ADMIN_EMAILS", "admin@example.com"),
+        ];
+        let admin = Admin::start_with(database, &settings).await?;
         let client = admin.client();
         let mut writes = Writes { client, done: Vec::new(), secrets: Vec::new() };
         writes.people().await?;
         writes.applications().await?;
+        writes.mails().await?;
         let token = command_line(&admin, &["token", "create", "--kind", "admin", "--name", "ci"])?;
         let made = lines(client, "entity=token&actor=command+line").await?;
         let id = made[0]["entity_id"].as_str().context("no token was made")?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::bodies::{Message, Violation};
+use super::bodies::{Message, Texts, Violation};
 use super::conventions::{Error, Field, Input, Kind, Schema, members, reply, texts};
 use crate::api::App;
 use crate::mail::{Failure, Letter, Mailer};
@@ -35,8 +35,8 @@ pub const SCHEMA: Schema = Schema {
 /// Whom to invite.
 #[derive(Deserialize, ToSchema)]
 pub struct InviteInput {
-    /// Also as one text, separated by commas.
-    #[schema(min_items = 1, max_items = 1000)]
+    /// 1 to 1000 addresses; also as one text, separated by commas.
+    #[schema(value_type = Texts)]
     emails: Vec<String>,
 }
 

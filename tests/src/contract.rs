@@ -118,33 +118,33 @@ fn differences(exchange: &Exchange<'_>) -> Result<()> {
             && method != "GET"
         {
             let schema = format!("{pointer}/requestBody/content/application~1json/schema");
-            let sent = without_repeats(sent, exchange);
+            let sent = without_repeats(sent, &schema, exchange);
             validate(&schema, &sent).context("the request")?;
         }
     }
     Ok(())
 }
 
-/// What a change sends without what only repeats what was read: members that the server sets may be sent back.
-fn without_repeats(sent: &Value, exchange: &Exchange<'_>) -> Value {
+/// What a change sends without what only repeats what the answer says: members that the server sets may be sent back.
+fn without_repeats(sent: &Value, schema: &str, exchange: &Exchange<'_>) -> Value {
     let (Value::Object(members), true) = (sent, exchange.method == Method::PATCH) else {
         return sent.clone();
     };
     let answer: Value = serde_json::from_slice(exchange.body).unwrap_or_default();
     let answer = answer.get("developer").filter(|inner| inner["email"].is_string()).unwrap_or(&answer);
-    let given = members.iter().filter(|(name, _)| {
-        !matches!(
-            name.as_str(),
-            "id" | "consumer"
-                | "created_at"
-                | "updated_at"
-                | "application"
-                | "developer"
-                | "composite_id"
-                | "expires_at"
-        ) || answer.get(name.as_str()).is_none()
+    let described = DOCUMENT.pointer(schema).map(members_of).unwrap_or_default();
+    let kept = members.iter().filter(|(name, value)| {
+        described.contains(&name.as_str()) || answer.get(name.as_str()) != Some(*value)
     });
-    given.map(|(name, value)| (name.clone(), value.clone())).collect()
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// The members that a schema names.
+fn members_of(schema: &'static Value) -> Vec<&'static str> {
+    let own = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let parts = schema["allOf"].as_array().into_iter().flatten();
+    let target = schema["$ref"].as_str().and_then(|target| DOCUMENT.pointer(target.trim_start_matches('#')));
+    own.chain(parts.chain(target).flat_map(members_of)).collect()
 }
 
 fn escape(segment: &str) -> String {

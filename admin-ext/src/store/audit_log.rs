@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::sql::{AnyQuery, Columns as _, listed, rows_of, signed};
+use super::sql::{AnyQuery, Columns as _, cut, rows_of, signed};
 use super::{Entity, Result, Store};
 use crate::model::{Listed, Offset, PageRequest, Timestamp};
 
@@ -131,7 +131,8 @@ impl Store {
             .bind(rows_of(page))
             .fetch_all(&mut *reader)
             .await?;
-        listed(&rows, page, total.count("n")?, read, place)
+        let (items, next) = cut(&rows, page, read, place)?;
+        Ok(Listed { items, next, total: total.count("n")? })
     }
 
     /// The line of the audit log with a number.

@@ -205,14 +205,17 @@ impl Writes<'_> {
             "password": format!("{MARK} password"), "key": format!("{MARK} key")});
         self.write(Method::POST, "/developers", body).await?;
         self.write(Method::PATCH, developer, json!({"password": format!("{MARK} again")})).await?;
-        let file = format!("email,key,password,meta.full_name\nb@example.com,{MARK} y,{MARK} z,B\n");
-        let import = "/developers/import";
-        let request = self.client.request(Method::POST, import).header("Content-Type", "text/csv").body(file);
-        self.send(Method::POST, import, request).await?;
         self.write(Method::POST, "/developers/roles", json!({"name": "QA"})).await?;
         self.write(Method::PATCH, developer, json!({"roles": ["QA"]})).await?;
         self.write(Method::PATCH, "/developers/roles/QA", json!({"comment": "x"})).await?;
         self.write(Method::DELETE, "/developers/roles/QA", json!({})).await?;
+        let import = "/developers/import";
+        let line = json!({"email": "i@example.com", "meta": {"full_name": "I"}, "password": format!("{MARK} i"),
+            "applications": [{"name": "i", "redirect_uri": "https://example.com/",
+                "key_auth": [{"key": format!("{MARK} imported")}]}]});
+        let request =
+            self.client.request(Method::POST, import).header("Content-Type", "application/x-ndjson");
+        self.send(Method::POST, import, request.body(line.to_string())).await?;
         let changes = json!({"config": {"portal_auto_approve": true}});
         self.write(Method::PATCH, "/workspaces/default", changes).await?;
 

@@ -8,6 +8,7 @@ mod common;
 mod credentials;
 mod developer_credentials;
 mod developers;
+mod export;
 mod import;
 mod lists;
 mod portal;

@@ -9,6 +9,7 @@ mod conventions;
 mod developer_credentials;
 mod developers;
 mod expiry;
+mod export;
 mod import;
 mod key_auth;
 mod oauth2;
@@ -107,6 +108,7 @@ fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(developers::list, developers::create))
         .routes(routes!(developers::get, developers::update, developers::delete))
+        .routes(routes!(export::export))
         .routes(routes!(roles::list, roles::create))
         .routes(routes!(roles::get, roles::update, roles::delete))
         .routes(routes!(applications::list, applications::create))

@@ -13,6 +13,7 @@ mod import;
 mod lists;
 mod portal;
 mod reference;
+mod reference_developers;
 mod roles;
 mod services;
 mod workspaces;

@@ -38,6 +38,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub use audit_log::{AuditEntry, AuditFilter};
+pub use developers::DeveloperLine;
 pub use error::{Entity, FeedError, StoreError};
 pub use nodes::StoredNode;
 pub use open::{Limits, Reveal, StoreOptions};

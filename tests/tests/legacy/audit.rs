@@ -205,10 +205,6 @@ impl Writes<'_> {
             "password": format!("{MARK} password"), "key": format!("{MARK} key")});
         self.write(Method::POST, "/developers", body).await?;
         self.write(Method::PATCH, developer, json!({"password": format!("{MARK} again")})).await?;
-        let file = format!("email,key,password,meta.full_name\nb@example.com,{MARK} y,{MARK} z,B\n");
-        let import = "/developers/import";
-        let request = self.client.request(Method::POST, import).header("Content-Type", "text/csv").body(file);
-        self.send(Method::POST, import, request).await?;
         self.write(Method::POST, "/developers/roles", json!({"name": "QA"})).await?;
         self.write(Method::PATCH, developer, json!({"roles": ["QA"]})).await?;
         self.write(Method::PATCH, "/developers/roles/QA", json!({"comment": "x"})).await?;

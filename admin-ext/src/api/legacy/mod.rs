@@ -9,6 +9,7 @@ mod conventions;
 mod developer_credentials;
 mod developers;
 mod expiry;
+mod export;
 mod import;
 mod invite;
 mod key_auth;
@@ -112,6 +113,7 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(invite::invite))
         .routes(routes!(mails::list))
         .routes(routes!(mails::delete))
+        .routes(routes!(export::export))
         .routes(routes!(roles::list, roles::create))
         .routes(routes!(roles::get, roles::update, roles::delete))
         .routes(routes!(applications::list, applications::create))

@@ -14,7 +14,7 @@ use super::conventions::query::CorePage;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, reply, texts};
 use super::parameters::{PageArguments, WorkspacePath};
 use crate::api::App;
-use crate::model::{Listed, PortalConfig, Timestamp, rules};
+use crate::model::{Listed, PortalAuth, PortalConfig, Timestamp, rules};
 use crate::store::Actor;
 
 /// The workspace's name.
@@ -81,7 +81,7 @@ impl WorkspaceBody {
 
 /// How the portal behaves: as set here, else as configured.
 #[derive(Serialize, ToSchema)]
-#[expect(clippy::struct_excessive_bools, reason = "the settings it mirrors are switches")]
+#[expect(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "the settings it mirrors")]
 pub struct WorkspaceConfig {
     /// Mail administrators when somebody asks for access.
     portal_access_request_email: bool,
@@ -116,7 +116,7 @@ impl From<PortalConfig> for WorkspaceConfig {
             portal_application_request_email: portal.mails.application_request,
             portal_application_status_email: portal.mails.application_status,
             portal_approved_email: portal.mails.approved,
-            portal_auth: portal.auth.map(|auth| auth.as_str()),
+            portal_auth: portal.auth.map(PortalAuth::as_str),
             portal_auto_approve: portal.auto_approve,
             portal_developer_meta_fields: json!(portal.meta_fields).to_string(),
             portal_emails_from: portal.emails_from,
@@ -139,7 +139,7 @@ pub struct WorkspaceChanges {
 
 /// Changes to how the portal behaves; null puts the configured value back.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "for the description of the API")]
+#[expect(dead_code, clippy::struct_field_names, reason = "for the description of the API")]
 pub struct WorkspaceConfigChanges {
     portal_access_request_email: Option<bool>,
     portal_application_request_email: Option<bool>,

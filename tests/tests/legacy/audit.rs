@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use app_auth_tests::admin::{Admin, Database};
 use app_auth_tests::binaries;
 use app_auth_tests::client::{Answer, Client, send};
+use app_auth_tests::ports;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -203,6 +204,10 @@ impl Writes<'_> {
             "password": format!("{MARK} password"), "key": format!("{MARK} key")});
         self.write(Method::POST, "/developers", body).await?;
         self.write(Method::PATCH, developer, json!({"password": format!("{MARK} again")})).await?;
+        let waiting = self.client.get("/mails").await?.expect(200)?.json();
+        let mail = waiting["data"][0]["id"].as_str().context("no mail waits")?.to_owned();
+        self.write(Method::DELETE, &format!("/mails/{mail}"), json!({})).await?;
+        self.write(Method::POST, "/developers/invite", json!({"emails": ["j@example.com"]})).await?;
         self.write(Method::POST, "/developers/roles", json!({"name": "QA"})).await?;
         self.write(Method::PATCH, developer, json!({"roles": ["QA"]})).await?;
         self.write(Method::PATCH, "/developers/roles/QA", json!({"comment": "x"})).await?;
@@ -310,7 +315,14 @@ fn command_line(admin: &Admin, arguments: &[&str]) -> Result<String> {
 async fn given_one_of_each_write_when_the_log_is_read_then_each_left_a_line_and_no_secret_is_in_any()
 -> Result<()> {
     for database in Database::BOTH {
-        let admin = Admin::start(database).await?;
+        // With a mail server that is away, so that a mail waits for whom nothing is heard any more.
+        let port = ports::free()?.to_string();
+        let mail = [
+            ("APP_AUTH_SMTP_MOCK", "off"),
+            ("APP_AUTH_SMTP_PORT", port.as_str()),
+            ("APP_AUTH_PORTAL_EMAILS_FROM", "portal@example.com"),
+        ];
+        let admin = Admin::start_with(database, &mail).await?;
         let client = admin.client();
         let mut writes = Writes { client, done: Vec::new(), secrets: Vec::new() };
         writes.people().await?;

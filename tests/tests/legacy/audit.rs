@@ -315,7 +315,7 @@ fn command_line(admin: &Admin, arguments: &[&str]) -> Result<String> {
 async fn given_one_of_each_write_when_the_log_is_read_then_each_left_a_line_and_no_secret_is_in_any()
 -> Result<()> {
     for database in Database::BOTH {
-        // With a mail server that is away, so that a mail waits for whom nothing is heard any more.
+        // With a mail server that is away, so that there is a waiting mail to give up.
         let port = ports::free()?.to_string();
         let mail = [
             ("APP_AUTH_SMTP_MOCK", "off"),

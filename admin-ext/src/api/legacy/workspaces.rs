@@ -127,13 +127,37 @@ impl From<PortalConfig> for WorkspaceConfig {
     }
 }
 
-/// Changes to the workspace.
+/// Changes to the workspace; the other members may be repeated as they are.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "for the description of the API")]
 pub struct WorkspaceChanges {
-    /// What of it is given changes; null puts the configured value back.
-    #[schema(value_type = Object)]
-    config: Value,
+    config: Option<WorkspaceConfigChanges>,
+    #[schema(value_type = Option<Object>)]
+    meta: Option<Value>,
+    name: Option<String>,
+}
+
+/// Changes to how the portal behaves; null puts the configured value back.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the description of the API")]
+pub struct WorkspaceConfigChanges {
+    portal_access_request_email: Option<bool>,
+    portal_application_request_email: Option<bool>,
+    portal_application_status_email: Option<bool>,
+    portal_approved_email: Option<bool>,
+    /// `basic-auth`, `key-auth` or `openid-connect`.
+    portal_auth: Option<String>,
+    portal_auto_approve: Option<bool>,
+    /// An array of `{title, label, is_email, validator: {type, required}}`, or its JSON text.
+    #[schema(value_type = Option<Value>)]
+    portal_developer_meta_fields: Option<Value>,
+    /// An address that may have a name before it.
+    portal_emails_from: Option<String>,
+    portal_emails_reply_to: Option<String>,
+    portal_invite_email: Option<bool>,
+    /// A list of addresses, or one text with commas between them.
+    #[schema(value_type = Option<Value>)]
+    portal_smtp_admin_emails: Option<Value>,
 }
 
 /// List workspaces, of which there is one

@@ -148,7 +148,8 @@ async fn what_is_switched_off_not_committed_or_loaded_in_bulk_mails_nobody() {
     let mut writer = on.write().await;
     writer.create_developer(pending()).await.unwrap();
     drop(writer);
-    let plan = SeedPlan { applications: 2, keys_per_application: 1, service: None };
+    let plan =
+        SeedPlan { applications: 2, applications_per_developer: 2, keys_per_application: 1, service: None };
     seed::seed(&on.store, &plan, seed::key, |_| {}).await.unwrap();
     assert_eq!(on.store.mails_count().await.unwrap(), 0);
 }

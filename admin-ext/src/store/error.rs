@@ -21,7 +21,7 @@ pub enum Entity {
 }
 
 impl Entity {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Developer,
         Self::Application,
         Self::Connection,
@@ -31,6 +31,7 @@ impl Entity {
         Self::Role,
         Self::Plugin,
         Self::Setting,
+        Self::Mail,
     ];
 
     /// The plural that error messages use.

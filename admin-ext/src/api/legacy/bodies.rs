@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
@@ -60,16 +60,3 @@ impl PartialSchema for JsonText {
 }
 
 impl ToSchema for JsonText {}
-
-/// Several texts, or one with commas between them.
-pub struct Texts;
-
-impl PartialSchema for Texts {
-    fn schema() -> RefOr<Schema> {
-        let text = || ObjectBuilder::new().schema_type(Type::String);
-        let either = OneOfBuilder::new().item(text()).item(ArrayBuilder::new().items(text()));
-        RefOr::T(Schema::OneOf(either.build()))
-    }
-}
-
-impl ToSchema for Texts {}

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::bodies::{Message, Texts, Violation};
+use super::bodies::{Message, Violation};
 use super::conventions::{Error, Field, Input, Kind, Schema, members, reply, texts};
 use crate::api::App;
 use crate::mail::{Failure, Letter, Mailer};
@@ -35,9 +35,18 @@ pub const SCHEMA: Schema = Schema {
 /// Whom to invite.
 #[derive(Deserialize, ToSchema)]
 pub struct InviteInput {
-    /// 1 to 1000 addresses; also as one text, separated by commas.
-    #[schema(value_type = Texts)]
+    #[schema(value_type = Emails)]
     emails: Vec<String>,
+}
+
+/// At most 1000 addresses.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "described here, read by `separate`")]
+enum Emails {
+    OneByOne(Vec<String>),
+    /// Separated by commas.
+    Text(String),
 }
 
 /// What became of each invitation.

@@ -17,6 +17,6 @@ pub mod nodes;
 pub mod secrets;
 pub mod server;
 pub mod store;
-pub mod tls;
 #[cfg(test)]
 mod testing;
+pub mod tls;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::api::{self, App};
 use crate::config::Config;
+use crate::kong::Kong;
 use crate::model::PlainSecret;
 use crate::nodes::Nodes;
 use crate::store::{Actor, Store, TokenKind};
@@ -40,8 +41,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let (stop, stopping) = watch::channel(false);
     let nodes = Nodes::load(store.clone()).await?;
-    let background = background(&store, &nodes);
-    let app = App { store: store.clone(), nodes: nodes.clone(), settings: Arc::new(config.api), stopping };
+    let kong = config.kong.as_ref().map(Kong::new).transpose()?;
+    let mut background = background(&store, &nodes);
+    if let Some(kong) = kong.clone() {
+        let store = store.clone();
+        background.spawn(async move { kong.keep_telling(&store).await });
+    }
+    let app =
+        App { store: store.clone(), nodes: nodes.clone(), kong, settings: Arc::new(config.api), stopping };
     let router = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
 
     say(&format!("listening on http://{address}"));

@@ -51,8 +51,13 @@ impl TestApi {
         let (_, gateway) = test.store.create_token(&actor(), TokenKind::Gateway, "test").await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let nodes = Nodes::load(test.store.clone()).await.unwrap();
-        let app =
-            App { store: test.store.clone(), nodes: nodes.clone(), settings: Arc::new(settings), stopping };
+        let app = App {
+            store: test.store.clone(),
+            nodes: nodes.clone(),
+            kong: None,
+            settings: Arc::new(settings),
+            stopping,
+        };
         Self { test, router: super::router(app), admin, gateway, nodes, stop }
     }
 

@@ -3,9 +3,11 @@
 pub mod ambient;
 pub mod application;
 pub mod connection;
+pub mod consumer;
 pub mod credential;
 pub mod developer;
 pub mod page;
+pub mod plugin;
 pub mod portal;
 pub mod rules;
 pub mod secret;
@@ -14,11 +16,13 @@ pub mod service;
 pub use ambient::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
 pub use application::{Application, ApplicationPatch, NewApplication};
 pub use connection::{Connection, ConnectionDetail, ConnectionPatch, NewConnection};
+pub use consumer::Consumer;
 pub use credential::{
     ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
 };
 pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper};
 pub use page::{Listed, Offset, PageRequest};
+pub use plugin::{NewPlugin, Plugin, PluginAnswer, PluginId, PluginPatch};
 pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig};
 pub use rules::Invalid;
 pub use secret::PlainSecret;

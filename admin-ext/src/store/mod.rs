@@ -10,9 +10,11 @@ mod credentials;
 mod developers;
 pub mod error;
 pub mod feed;
+pub mod kong;
 mod listen;
 mod nodes;
 mod open;
+mod plugins;
 mod portal;
 mod records;
 mod roles;
@@ -31,7 +33,7 @@ use app_auth_core::ids::{Revision, StoreId};
 use sqlx::Any;
 use sqlx::AnyPool;
 use sqlx::pool::PoolConnection;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub use audit::AuditEntry;
@@ -73,6 +75,8 @@ struct Inner {
     limits: Limits,
     portal: PortalConfig,
     follows_kong: bool,
+    /// Rings when there is something to tell Kong.
+    kong_news: Notify,
     /// The newest revision known to be committed, by this or any other replica.
     newest: watch::Sender<Revision>,
 }

@@ -10,7 +10,7 @@ use app_auth_core::ids::{Revision, StoreId};
 use app_auth_core::record::CredentialRecord;
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::sql::{Backend, Columns as _};
 use super::{Inner, Result, Store, StoreError, schema};
@@ -120,6 +120,7 @@ impl Store {
             limits: options.limits,
             portal: options.portal,
             follows_kong: options.follows_kong,
+            kong_news: Notify::new(),
             newest,
         })))
     }

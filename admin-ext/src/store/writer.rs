@@ -11,6 +11,7 @@ use app_auth_core::ids::{ApplicationId, Revision, ServiceId};
 use sqlx::AnyConnection;
 use sqlx::{Any, Transaction};
 
+use super::kong::Marks;
 use super::listen::CHANNEL;
 use super::sql::{Backend, Columns as _, signed};
 use super::{Actor, Result, Store, StoreError};
@@ -26,6 +27,8 @@ pub struct Writer {
     /// Whose records must be derived again.
     pub(super) applications: BTreeSet<ApplicationId>,
     pub(super) services: BTreeSet<ServiceId>,
+    /// What Kong has to be told.
+    pub(super) kong: Marks,
     began: Instant,
 }
 
@@ -67,6 +70,7 @@ impl Store {
             now: self.now(),
             applications: BTreeSet::new(),
             services: BTreeSet::new(),
+            kong: Marks::default(),
             began,
         })
     }
@@ -89,6 +93,7 @@ impl Writer {
     async fn finish(mut self) -> Result<Revision> {
         let before = self.head.revision;
         self.derive_records().await?;
+        let kong_news = self.write_marks().await?;
         sqlx::query("UPDATE head SET revision = $1, oldest = $2, records = $3, audit = $4 WHERE id = 1")
             .bind(signed(self.head.revision))
             .bind(signed(self.head.oldest))
@@ -107,6 +112,9 @@ impl Writer {
         }
         self.tx.commit().await?;
         self.store.announce(revision);
+        if kong_news {
+            self.store.kong_news().notify_one();
+        }
         metrics::histogram!("app_auth_admin_write_seconds").record(self.began.elapsed().as_secs_f64());
         Ok(revision)
     }

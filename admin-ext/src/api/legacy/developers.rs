@@ -15,6 +15,7 @@ use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::parameters::{DeveloperPath, PageArguments};
 use crate::api::App;
+use crate::kong;
 use crate::model::{
     self, Developer, DeveloperStatus, Email, NewDeveloper, PlainSecret, StatusCode as _, Update, rules,
 };
@@ -172,10 +173,10 @@ pub async fn create(
         password_hash: hashed(&app, input.password).await?,
         roles: Vec::new(),
     };
-    let mut writer = app.store.write(&actor).await?;
-    let developer = writer.create_developer(new).await?;
-    let revision = writer.commit().await?;
-    Ok(reply::written(StatusCode::OK, &DeveloperBody::from(developer), revision))
+    let created = kong::change(&app.store, app.kong.as_ref(), &actor, new, |writer, new| {
+        Box::pin(async move { Ok::<_, Error>(writer.create_developer(new).await?) })
+    });
+    Ok(reply::changed(StatusCode::OK, created.await?, DeveloperBody::from))
 }
 
 /// Read a developer
@@ -226,10 +227,10 @@ pub async fn update(
         password_hash: hashed(&app, changes.password).await?,
         roles: None,
     };
-    let mut writer = app.store.write(&actor).await?;
-    let developer = writer.update_developer(id, patch).await?.into();
-    let revision = writer.commit().await?;
-    Ok(reply::written(StatusCode::OK, &Wrapped { developer }, revision))
+    let updated = kong::change(&app.store, app.kong.as_ref(), &actor, patch, move |writer, patch| {
+        Box::pin(async move { Ok::<_, Error>(writer.update_developer(id, patch).await?) })
+    });
+    Ok(reply::changed(StatusCode::OK, updated.await?, |developer| Wrapped { developer: developer.into() }))
 }
 
 async fn hashed(app: &App, password: Option<String>) -> Result<Option<PlainSecret>, Error> {
@@ -257,14 +258,16 @@ pub async fn delete(
     Segments(developer): Segments<String>,
 ) -> Result<Response, Error> {
     let developer = path::find_developer(&app.store, &developer).await?;
-    let mut writer = app.store.write(&actor).await?;
-    if let Some(developer) = developer {
-        match writer.delete_developer(developer.id).await {
-            Ok(()) | Err(StoreError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(reply::deleted(writer.commit().await?))
+    let deleted = kong::change(&app.store, app.kong.as_ref(), &actor, developer, |writer, developer| {
+        Box::pin(async move {
+            let Some(developer) = developer else { return Ok(()) };
+            match writer.delete_developer(developer.id).await {
+                Ok(()) | Err(StoreError::NotFound(_)) => Ok(()),
+                Err(error) => Err(Error::from(error)),
+            }
+        })
+    });
+    Ok(reply::gone(&deleted.await?))
 }
 
 pub fn example() -> Value {

@@ -7,8 +7,10 @@ mod bodies;
 mod conventions;
 mod developers;
 mod key_auth;
+mod kong_sync;
 mod oauth2;
 mod parameters;
+mod plugins;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,10 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(oauth2::get, oauth2::delete))
         .routes(routes!(key_auth::list, key_auth::create))
         .routes(routes!(key_auth::get, key_auth::update, key_auth::delete))
+        .routes(routes!(plugins::list, plugins::create))
+        .routes(routes!(plugins::get, plugins::update, plugins::delete))
+        .routes(routes!(kong_sync::list, kong_sync::start))
+        .routes(routes!(kong_sync::retry))
         .routes(routes!(services::list, services::create))
         .routes(routes!(services::get, services::put, services::update, services::delete))
         .routes(routes!(services::application_instances))

@@ -26,20 +26,24 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
 fn every_operation_is_described_with_a_name_of_its_own_and_an_example() {
     let document = json!(openapi());
     let operations = operations(&document);
-    assert_eq!(operations.len(), 31);
+    assert_eq!(operations.len(), 39);
 
     let names: BTreeSet<_> =
         operations.iter().map(|(_, operation)| operation["operationId"].to_string()).collect();
     assert_eq!(names.len(), operations.len());
     for (name, operation) in operations {
         assert!(operation["summary"].is_string(), "{name}");
-        let success = ["200", "201", "204"].map(|status| &operation["responses"][status]);
+        let success = ["200", "201", "202", "204"].map(|status| &operation["responses"][status]);
         let answer = success.into_iter().find(|answer| !answer.is_null()).unwrap();
         for (status, response) in operation["responses"].as_object().unwrap() {
             assert_ne!(response["description"].as_str().unwrap_or_default(), "", "{name} {status}");
         }
         let shown = !answer["content"]["application/json"]["example"].is_null();
         assert_eq!(shown, !name.starts_with("delete "), "{name}");
+        // These two are told all they need by their paths.
+        if name.starts_with("post /kong/sync") {
+            continue;
+        }
         if name.starts_with("post ") || name.starts_with("put ") || name.starts_with("patch ") {
             for body in ["application/json", "application/x-www-form-urlencoded"] {
                 assert!(operation["requestBody"]["content"][body].is_object(), "{name} {body}");
@@ -105,7 +109,7 @@ proptest! {
         given in prop::collection::vec((any::<prop::sample::Index>(), value()), 0..8),
         coerce in any::<bool>(),
     ) {
-        use super::{application_instances as instances, applications, developers, key_auth, oauth2, services};
+        use super::{application_instances as instances, applications, developers, key_auth, oauth2, plugins, services};
 
         assert_accepted_fits::<developers::DeveloperInput, developers::DeveloperChanges>(
             &developers::SCHEMA, &given, coerce,
@@ -118,6 +122,7 @@ proptest! {
         );
         assert_accepted_fits::<key_auth::KeyAuthInput, key_auth::KeyAuthChanges>(&key_auth::SCHEMA, &given, coerce);
         assert_accepted_fits::<services::ServiceInput, services::ServiceChanges>(&services::SCHEMA, &given, coerce);
+        assert_accepted_fits::<plugins::PluginInput, plugins::PluginChanges>(&plugins::SCHEMA, &given, coerce);
         // A client does not change once it is made.
         assert_accepted_fits::<oauth2::OAuth2Input, Value>(&oauth2::SCHEMA, &given, coerce);
     }

@@ -77,6 +77,10 @@ pub enum Kind {
         max: usize,
         rules: fn(&Map<String, Value>) -> Result<(), Problems>,
     },
+    /// Any object, of so many bytes as JSON at most.
+    Object {
+        max: usize,
+    },
     /// Any value; for members that are only ever compared.
     Any,
 }

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod binaries;
 pub mod client;
 pub mod gateway;
+pub mod kong_double;
 pub mod portal;
 pub mod ports;
 pub mod postgres;

@@ -64,9 +64,8 @@ where
     };
     let gone = |want: &Want| matches!(want.desired, Desired::Gone | Desired::GoneWithConsumer);
     if wants.len() > WAITED_FOR || wants.iter().all(gone) || kong.0.presence.is_hopeless() {
-        let revision = writer.commit().await?;
-        let sync = Some(told_after(store, kong, &wants).await);
-        return Ok(Changed { value, revision, sync });
+        let (revision, sync) = tell_after(store, kong, writer, &wants).await?;
+        return Ok(Changed { value, revision, sync: Some(sync) });
     }
     let ids = writer.new_ids();
     drop(writer);
@@ -173,18 +172,28 @@ async fn ask(store: &Store, kong: &Kong, claim: &Claim) -> Answered {
     Answered::Yes(answers)
 }
 
-/// Tells Kong of what was committed already.
-async fn told_after(store: &Store, kong: &Kong, wants: &[Want]) -> Sync {
+/// Commits, and tells Kong then.
+async fn tell_after(
+    store: &Store,
+    kong: &Kong,
+    mut writer: Writer,
+    wants: &[Want],
+) -> StoreResult<(Revision, Sync)> {
     let consumers: BTreeSet<ConsumerId> = wants.iter().map(|want| want.consumer).collect();
-    if consumers.len() > WAITED_FOR || kong.0.presence.is_hopeless() {
-        return Sync::Pending;
-    }
-    match kong.settle(store, &consumers).await {
+    let claim = if consumers.len() > WAITED_FOR || kong.0.presence.is_hopeless() {
+        None
+    } else {
+        writer.claim_at_commit(kong.claim_ms()).await?
+    };
+    let revision = writer.commit().await?;
+    let Some(until) = claim else { return Ok((revision, Sync::Pending)) };
+    let sync = match kong.settle(store, &consumers, until).await {
         Ok(true) => Sync::Applied,
         Ok(false) => Sync::Pending,
         Err(error) => {
             tracing::warn!(%error, "Kong is told of a change later");
             Sync::Pending
         }
-    }
+    };
+    Ok((revision, sync))
 }

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::admin_api::CallError;
 use super::{Kong, backoff};
+use crate::model::Timestamp;
 use crate::store::Store;
 use crate::store::kong::{Claim, Claimed, Told};
 
@@ -96,21 +97,22 @@ impl Kong {
         }
     }
 
-    /// Tells Kong at once what was committed about these consumers. Answers whether Kong knows all of it now.
+    /// Tells Kong at once what was committed, and claimed, about these consumers. Answers whether Kong knows all about
+    /// them now.
     pub(super) async fn settle(
         &self,
         store: &Store,
         consumers: &BTreeSet<ConsumerId>,
+        until: Timestamp,
     ) -> crate::store::Result<bool> {
-        let claim = store.claim_markers_of(consumers, self.claim_ms()).await?;
+        let claim = store.claimed_at_commit(consumers, until).await?;
         let told = self.tell_all(store, &claim).await;
-        let applied = |told: &Told| matches!(told, Told::Applied(_));
-        let all = !told.is_empty() && told.iter().all(applied);
         store.finish_claim(&claim, told).await?;
+        let all = store.unmarked(consumers).await?;
         if !all {
             store.kong_news().notify_one();
         }
-        Ok(all && store.unmarked(consumers).await?)
+        Ok(all)
     }
 
     /// Tells Kong what is claimed: of one consumer one thing after the other, of several at the same time.

@@ -128,6 +128,7 @@ pub struct MarkerCounts {
 pub(super) struct Marks {
     marked: BTreeMap<Target, ConsumerId>,
     settled: BTreeSet<Target>,
+    claim_until: Timestamp,
     failed: Option<(String, Timestamp)>,
     answers: BTreeMap<PluginId, PluginAnswer>,
     ids: NewIds,
@@ -179,6 +180,21 @@ async fn desired(conn: &mut AnyConnection, target: Target, owner: Option<&Consum
             None => Desired::Gone,
         },
     })
+}
+
+/// What the markers of a consumer stand for, the consumer itself first.
+async fn claimed(conn: &mut AnyConnection, id: ConsumerId, rows: &[AnyRow]) -> Result<Vec<Claimed>> {
+    let owner = consumer(conn, id).await?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let marker = read(row)?;
+        let desired = desired(conn, marker.target, owner.as_ref()).await?;
+        let want = Want { target: marker.target, consumer: id, desired };
+        let version = row.int("version")?;
+        claimed.push(Claimed { want, attempts: marker.attempts, version, fresh: false });
+    }
+    claimed.sort_by_key(|claimed| claimed.want.target);
+    Ok(claimed)
 }
 
 impl Writer {
@@ -275,6 +291,19 @@ impl Writer {
         self.kong.failed = Some((error, next_at));
     }
 
+    /// Claims this change, so that whoever makes it is the one to tell Kong, once it is committed. `None`: somebody is
+    /// telling Kong of one of the consumers already.
+    pub async fn claim_at_commit(&mut self, milliseconds: i64) -> Result<Option<Timestamp>> {
+        let consumers: BTreeSet<_> = self.kong.marked.values().copied().collect();
+        for consumer in consumers {
+            if self.is_claimed(consumer).await? {
+                return Ok(None);
+            }
+        }
+        self.kong.claim_until = self.now.plus_millis(milliseconds);
+        Ok(Some(self.kong.claim_until))
+    }
+
     /// Gives up a claim.
     pub async fn release(&mut self, claim: &Claim) -> Result<()> {
         let consumers: BTreeSet<_> = claim.claimed.iter().map(|claimed| claimed.want.consumer).collect();
@@ -324,7 +353,7 @@ impl Writer {
         for (target, consumer) in marks.marked {
             if !marks.settled.contains(&target) {
                 left = true;
-                self.write_marker(target, consumer, Timestamp(0), marks.failed.as_ref()).await?;
+                self.write_marker(target, consumer, marks.claim_until, marks.failed.as_ref()).await?;
             }
         }
         Ok(left)
@@ -394,17 +423,7 @@ impl Writer {
             .bind(until.0)
             .fetch_all(self.conn())
             .await?;
-        let owner = consumer(self.conn(), id).await?;
-        let mut claimed = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let marker = read(row)?;
-            let desired = desired(self.conn(), marker.target, owner.as_ref()).await?;
-            let want = Want { target: marker.target, consumer: id, desired };
-            let version = row.int("version")?;
-            claimed.push(Claimed { want, attempts: marker.attempts, version, fresh: false });
-        }
-        claimed.sort_by_key(|claimed| claimed.want.target);
-        Ok(claimed)
+        claimed(self.conn(), id, &rows).await
     }
 }
 
@@ -446,20 +465,24 @@ impl Store {
         Ok(claim)
     }
 
-    /// Claims what is due of these consumers, except where somebody is at it already.
-    pub async fn claim_markers_of(
+    /// What was claimed of these consumers with [`Writer::claim_at_commit`].
+    pub async fn claimed_at_commit(
         &self,
         consumers: &BTreeSet<ConsumerId>,
-        milliseconds: i64,
+        until: Timestamp,
     ) -> Result<Claim> {
-        let mut writer = self.write(&Self::keeper()).await?;
-        let mut claim = Claim { until: writer.now.plus_millis(milliseconds), claimed: Vec::new() };
-        for consumer in consumers {
-            if !writer.is_claimed(*consumer).await? {
-                claim.claimed.extend(writer.claim_due(*consumer, claim.until).await?);
-            }
+        let mut reader = self.reader().await?;
+        let mut claim = Claim { until, claimed: Vec::new() };
+        for id in consumers {
+            let sql =
+                format!("SELECT {MARKER} FROM kong_sync k WHERE k.consumer = $1 AND k.claimed_until = $2");
+            let rows = sqlx::query(AssertSqlSafe(sql))
+                .bind(id.as_bytes().as_slice())
+                .bind(until.0)
+                .fetch_all(&mut *reader)
+                .await?;
+            claim.claimed.extend(claimed(&mut reader, *id, &rows).await?);
         }
-        writer.commit().await?;
         Ok(claim)
     }
 

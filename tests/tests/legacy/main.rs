@@ -7,6 +7,7 @@ mod common;
 mod credentials;
 mod developers;
 mod lists;
+mod plugins;
 mod reference;
 mod services;
 mod writes;

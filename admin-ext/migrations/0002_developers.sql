@@ -112,5 +112,11 @@ CREATE TABLE mails (
 );
 CREATE INDEX mails_due ON mails (next_at);
 
+-- The audit log is read newest first, whole or by one of these.
+DROP INDEX audit_entity;
 CREATE INDEX audit_at ON audit (at, seq);
-CREATE INDEX audit_actor ON audit (actor, seq);
+CREATE INDEX audit_actor ON audit (actor, at, seq);
+CREATE INDEX audit_request ON audit (request, at, seq);
+CREATE INDEX audit_action ON audit (action, at, seq);
+CREATE INDEX audit_entity ON audit (entity, at, seq);
+CREATE INDEX audit_entity_id ON audit (entity_id, at, seq);

@@ -1,16 +1,20 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, bail};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use url::Url;
 
 use crate::config::{Config, LogFormat, Settings};
+use crate::import::{self, Import};
 use crate::model::Timestamp;
 use crate::store::seed::{self, SeedPlan};
 use crate::store::{Actor, Entity, Store, StoreError, TokenKind};
-use crate::{api, server};
+use crate::{api, server, tls};
 
 /// Owns developers, applications, credentials and connections, and feeds the gateways.
 #[derive(Parser)]
@@ -33,6 +37,23 @@ enum Command {
     },
     /// Print the description of the API (OpenAPI).
     Openapi,
+    /// Import developers from a file (.csv, .jsonl) through a running admin extension; run again, it goes on where it
+    /// stopped. Lines that are refused are put beside the file, with the reasons.
+    Import {
+        file: PathBuf,
+        /// The admin extension; its token is `--admin-token`. [default: the address it listens on]
+        #[arg(long)]
+        url: Option<Url>,
+        /// Leave developers that exist as they are, instead of refusing their lines.
+        #[arg(long)]
+        skip_existing: bool,
+        /// Check every line and write none.
+        #[arg(long)]
+        dry_run: bool,
+        /// Lines of one request.
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        lines_per_request: u16,
+    },
     /// Load many applications and keys at once, for measurements. The key with number N is `seed` and N in 28 digits.
     #[command(hide = true)]
     Seed {
@@ -87,6 +108,7 @@ pub fn run() -> anyhow::Result<()> {
     }
     let config = Config::load(cli.settings)?;
     log(&config)?;
+    tls::install();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -98,7 +120,31 @@ pub fn run() -> anyhow::Result<()> {
             Command::Seed { applications, keys_per_application, service } => {
                 let service = service.map(|service| service.parse()).transpose();
                 let service = service.ok().context("service: expected a UUID")?;
-                load(&config, &SeedPlan { applications, keys_per_application, service }).await
+                load(
+                    &config,
+                    &SeedPlan {
+                        applications,
+                        applications_per_developer: 100,
+                        keys_per_application,
+                        service,
+                    },
+                )
+                .await
+            }
+            Command::Import { file, url, skip_existing, dry_run, lines_per_request } => {
+                let url = match url {
+                    Some(url) => url,
+                    None => Url::parse(&format!("http://{}", config.listen))?,
+                };
+                import::run(Import {
+                    file,
+                    url,
+                    token: config.admin_token,
+                    skip: skip_existing,
+                    dry_run,
+                    lines_per_request: lines_per_request.into(),
+                })
+                .await
             }
             Command::Openapi => Ok(()),
         }

@@ -10,6 +10,9 @@ use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher as _;
 use argon2::password_hash::phc::PasswordHash;
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use sha1::{Digest as _, Sha1};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::model::{Entropy, PlainSecret};
@@ -95,7 +98,7 @@ fn create_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The hash of a password or client secret: Argon2id with the library's recommended cost, as a PHC string. Takes tens
+/// The hash of a password: Argon2id with the library's recommended cost, as a PHC string. Takes tens
 /// of milliseconds, away from the threads that serve requests.
 pub async fn hash(secret: &PlainSecret, salt: [u8; 16]) -> Option<PlainSecret> {
     let secret = secret.clone();
@@ -107,6 +110,42 @@ pub async fn hash(secret: &PlainSecret, salt: [u8; 16]) -> Option<PlainSecret> {
     .await
     .ok()
     .flatten()
+}
+
+/// Rounds of [`hash_client_secret`], as Kong's `oauth2` plugin has them. Generated secrets have 192 random bits, which no
+/// number of rounds protects better.
+const CLIENT_SECRET_ROUNDS: u32 = 10_000;
+
+/// The hash of a client secret (`hash_secret`), in the notation Kong's `oauth2` plugin stores and shows:
+/// `$pbkdf2-sha512$i=10000,l=32$<salt>$<hash>`. Takes milliseconds, away from the threads that serve requests.
+pub async fn hash_client_secret(secret: &PlainSecret, salt: [u8; 16]) -> Option<PlainSecret> {
+    let secret = secret.clone();
+    tokio::task::spawn_blocking(move || {
+        let mut hash = [0_u8; 32];
+        pbkdf2::pbkdf2_hmac::<sha2::Sha512>(
+            secret.expose().as_bytes(),
+            &salt,
+            CLIENT_SECRET_ROUNDS,
+            &mut hash,
+        );
+        PlainSecret::new(format!(
+            "$pbkdf2-sha512$i={CLIENT_SECRET_ROUNDS},l={}${}${}",
+            hash.len(),
+            STANDARD_NO_PAD.encode(salt),
+            STANDARD_NO_PAD.encode(hash)
+        ))
+    })
+    .await
+    .ok()
+}
+
+/// What Kong's `basic-auth` plugin keeps and shows of a password: SHA-1 over the password and its consumer's id, in
+/// hexadecimal. Nothing here checks passwords against it, and at rest it is sealed like every secret.
+pub fn basic_auth_hash(password: &PlainSecret, consumer: Uuid) -> PlainSecret {
+    let mut hash = Sha1::new();
+    hash.update(password.expose());
+    hash.update(consumer.to_string());
+    PlainSecret::new(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
 #[cfg(test)]
@@ -158,5 +197,25 @@ mod tests {
 
         assert!(hash.expose().starts_with("$argon2id$"));
         assert!(!hash.expose().contains("horse"));
+    }
+
+    /// The hash part was computed with Python's `hashlib.pbkdf2_hmac("sha512", b"mysecret", bytes([7]) * 16, 10000, 32)`.
+    #[tokio::test]
+    async fn a_client_secret_is_hashed_as_kong_does_it() {
+        let hash = hash_client_secret(&PlainSecret::new("mysecret"), [7; 16]).await.unwrap();
+        assert_eq!(
+            hash.expose(),
+            "$pbkdf2-sha512$i=10000,l=32$BwcHBwcHBwcHBwcHBwcHBw$IiMQ6tm+0SuDvAWr3wmce0Tdu+1ch5mfu815ipnC8+0"
+        );
+    }
+
+    /// Computed with Python's `hashlib.sha1(b"mypass" + b"62d17e63-0628-43a3-b936-97b8dcbd366f")`.
+    #[test]
+    fn a_basic_auth_password_is_hashed_as_kong_does_it() {
+        let consumer = "62d17e63-0628-43a3-b936-97b8dcbd366f".parse().unwrap();
+        assert_eq!(
+            basic_auth_hash(&PlainSecret::new("mypass"), consumer).expose(),
+            "d2d4e30f35f4ab3d5fd156098754e97263bf93c1"
+        );
     }
 }

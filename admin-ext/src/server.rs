@@ -16,7 +16,6 @@ use crate::kong::Kong;
 use crate::model::PlainSecret;
 use crate::nodes::Nodes;
 use crate::store::{Actor, Store, TokenKind};
-use crate::tls;
 
 /// How long tombstones are kept: a gateway that was away for longer takes the snapshot.
 const TOMBSTONES_KEPT_MS: i64 = 24 * 3_600_000;
@@ -27,7 +26,6 @@ const STOPPING: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    tls::install();
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listen: cannot listen on {}", config.listen))?;

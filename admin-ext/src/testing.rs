@@ -14,9 +14,10 @@ use url::Url;
 
 use crate::model::{
     Application, Clock, Developer, DeveloperStatus, Email, Entropy as _, KeyAuthConfig, NewApplication,
-    NewCredential, NewDeveloper, NewSecret, NewService, OsEntropy, PlainSecret, Service, Timestamp,
+    NewCredential, NewDeveloper, NewSecret, NewService, OsEntropy, PageRequest, PlainSecret, Service,
+    Timestamp,
 };
-use crate::store::{Actor, Store, StoreOptions, Writer};
+use crate::store::{Actor, AuditEntry, AuditFilter, Store, StoreOptions, Writer};
 
 /// A clock that stands still until it is moved.
 #[derive(Default)]
@@ -133,6 +134,12 @@ impl World {
         let revision = writer.commit().await.unwrap();
         Self { developer, application, service, key, revision }
     }
+}
+
+/// The newest lines of the audit log, newest first.
+pub async fn audit_log(store: &Store, limit: u16) -> Vec<AuditEntry> {
+    let page = PageRequest { size: limit, offset: None };
+    store.audit_log(&AuditFilter::default(), page).await.unwrap().items
 }
 
 /// The changes after a revision, as a gateway reads them.

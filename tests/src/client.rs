@@ -5,6 +5,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use crate::contract::{self, Exchange};
+
 /// What came back.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -45,11 +47,31 @@ impl Answer {
     }
 }
 
-/// Sends a prepared request and reads the whole answer.
+/// Sends a prepared request and reads the whole answer. One of the admin extension must be as its OpenAPI document
+/// says.
 pub async fn send(request: RequestBuilder) -> Result<Answer> {
-    let response = request.send().await?;
+    let (client, request) = request.build_split();
+    let request = request?;
+    let (method, url) = (request.method().clone(), request.url().clone());
+    let is_json =
+        request.headers().get("content-type").is_some_and(|value| value.as_bytes() == b"application/json");
+    let sent =
+        request.body().filter(|_| is_json).and_then(|body| serde_json::from_slice(body.as_bytes()?).ok());
+    let response = client.execute(request).await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Ok(Answer { status, headers, body: response.bytes().await?.to_vec() })
+    let answer = Answer { status, headers, body: response.bytes().await?.to_vec() };
+    if answer.header("server").starts_with("app-auth-admin") {
+        contract::check(&Exchange {
+            method: &method,
+            path: url.path(),
+            arguments: &url.query_pairs().map(|(name, _)| name.into_owned()).collect::<Vec<_>>(),
+            sent,
+            status,
+            content_type: answer.header("content-type"),
+            body: &answer.body,
+        })?;
+    }
+    Ok(answer)
 }
 
 /// A client of one server with one bearer token.

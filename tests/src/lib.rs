@@ -5,6 +5,7 @@ pub mod admin;
 pub mod bench;
 pub mod binaries;
 pub mod client;
+pub mod contract;
 pub mod gateway;
 pub mod kong_double;
 pub mod portal;

@@ -52,6 +52,7 @@ pub fn router(app: App) -> Router {
     let admin = legacy::router()
         .fallback(legacy::not_found)
         .layer(from_fn(ops::within_time))
+        .merge(legacy::bulk_router())
         .layer(from_fn_with_state(app.clone(), prefer::wait))
         .layer(from_fn_with_state(app.clone(), auth::admin));
     let metrics = ops::metrics_router().layer(from_fn_with_state(app.clone(), auth::any));

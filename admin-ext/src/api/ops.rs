@@ -43,18 +43,25 @@ pub async fn stopping(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
+/// How the program is.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct Health {
+    /// `ok`, or what is wrong.
+    status: &'static str,
+}
+
 /// The program runs.
 #[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
-    responses((status = 200, description = "The program runs.")))]
+    responses((status = 200, description = "The program runs.", body = Health, example = json!({"status": "ok"}))))]
 async fn healthz() -> Response {
-    Json(json!({ "status": "ok" })).into_response()
+    Json(Health { status: "ok" }).into_response()
 }
 
 /// The program can serve: the database answers and has the schema.
 #[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
     responses(
-        (status = 200, description = "The program can serve."),
-        (status = 503, description = "It cannot, or is about to stop."),
+        (status = 200, description = "The program can serve.", body = Health, example = json!({"status": "ok"})),
+        (status = 503, description = "It cannot, or is about to stop.", body = Health),
     ))]
 async fn readyz(State(app): State<App>) -> Response {
     let status = if *app.stopping.borrow() {
@@ -63,9 +70,9 @@ async fn readyz(State(app): State<App>) -> Response {
         tracing::warn!(%error, "not ready");
         "the database does not answer"
     } else {
-        return Json(json!({ "status": "ok" })).into_response();
+        return Json(Health { status: "ok" }).into_response();
     };
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": status }))).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status })).into_response()
 }
 
 /// Measurements, in Prometheus' text format.
@@ -199,7 +206,7 @@ fn known(method: &axum::http::Method) -> bool {
 
 /// The API's description.
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", security(()),
-    responses((status = 200, description = "This document.")))]
+    responses((status = 200, description = "This document.", body = Object)))]
 async fn openapi_json() -> Response {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
     let document = DOCUMENT.get_or_init(|| super::openapi().to_json().unwrap_or_default());

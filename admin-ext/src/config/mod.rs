@@ -19,7 +19,9 @@ use self::values::{Value, value, wrong};
 use crate::api::ApiSettings;
 use crate::kong::KongConfig;
 use crate::mail::{Account, Encryption, MailConfig, Mechanism};
-use crate::model::{MailSwitches, MetaField, OsEntropy, PlainSecret, PortalAuth, PortalConfig, SystemClock};
+use crate::model::{
+    MailSwitches, MetaField, OsEntropy, PlainSecret, PortalAuth, PortalConfig, SystemClock, rules,
+};
 use crate::store::{Limits, Reveal, StoreOptions, TOKEN_MIN};
 
 /// How log lines look.
@@ -188,11 +190,10 @@ fn portal(settings: &Settings) -> Result<PortalConfig, ConfigError> {
     })
 }
 
-/// An address that may have a name before it (RFC 5322 section 3.4).
 fn mailbox(text: String) -> Result<String, String> {
-    match text.parse::<lettre::message::Mailbox>() {
-        Ok(_) => Ok(text),
-        Err(_) => Err(format!("expected an address like 'Portal <portal@example.com>', got '{text}'")),
+    match rules::mailbox("", &text) {
+        Ok(()) => Ok(text),
+        Err(invalid) => Err(format!("{}, got '{text}'", invalid.reason)),
     }
 }
 

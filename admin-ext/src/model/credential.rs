@@ -128,6 +128,8 @@ pub enum NewSecret {
         redirect_uris: Option<Vec<String>>,
         /// Keep only a hash of the client secret.
         hash_secret: bool,
+        /// The hash, where it was computed before the change begins: hashing takes a while, and writers queue.
+        secret_hash: Option<PlainSecret>,
     },
     KeyAuth {
         key: Option<PlainSecret>,
@@ -144,6 +146,7 @@ impl NewSecret {
             client_type: ClientType::Confidential,
             redirect_uris: None,
             hash_secret: false,
+            secret_hash: None,
         }
     }
 

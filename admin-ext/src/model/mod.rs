@@ -6,9 +6,11 @@ pub mod connection;
 pub mod consumer;
 pub mod credential;
 pub mod developer;
+pub mod developer_credential;
 pub mod page;
 pub mod plugin;
 pub mod portal;
+pub mod role;
 pub mod rules;
 pub mod secret;
 pub mod service;
@@ -21,9 +23,13 @@ pub use credential::{
     ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
 };
 pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper};
+pub use developer_credential::{
+    DeveloperCredential, DeveloperCredentialPatch, Members, NewDeveloperCredential, PluginKind,
+};
 pub use page::{Listed, Offset, PageRequest};
 pub use plugin::{NewPlugin, Plugin, PluginAnswer, PluginId, PluginPatch};
-pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig};
+pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig, PortalSettings};
+pub use role::{NewRole, Role, RolePatch, RoleRef};
 pub use rules::Invalid;
 pub use secret::PlainSecret;
 pub use service::{NewService, Service, ServicePatch, ServiceRef};
@@ -46,6 +52,18 @@ impl<T> Update<T> {
             Self::Keep => {}
             Self::Clear => *member = None,
             Self::Set(value) => *member = Some(value),
+        }
+    }
+
+    /// What the member is to be, where nothing is as good as the type's default; `None` if it stays.
+    pub fn or_empty(self) -> Option<T>
+    where
+        T: Default,
+    {
+        match self {
+            Self::Keep => None,
+            Self::Clear => Some(T::default()),
+            Self::Set(value) => Some(value),
         }
     }
 

@@ -23,6 +23,8 @@ pub const NAME_MAX: usize = 255;
 pub const DESCRIPTION_MAX: usize = 4096;
 /// Longest `meta`, in bytes of JSON.
 pub const META_MAX: usize = 65_536;
+/// Longest address with a name before it, in bytes.
+pub const MAILBOX_MAX: usize = 512;
 /// Longest URI, in bytes.
 pub const URI_MAX: usize = 2048;
 /// Most redirect URIs of a credential, roles of a developer and tags of anything.
@@ -59,6 +61,15 @@ pub fn meta(value: Option<&str>) -> Result<(), Invalid> {
             Err(Invalid::new("meta", format!("length must be at most {META_MAX}")))
         }
         _ => Ok(()),
+    }
+}
+
+/// An address that may have a name before it (RFC 5322 section 3.4).
+pub fn mailbox(field: &'static str, value: &str) -> Result<(), Invalid> {
+    text(field, value, MAILBOX_MAX)?;
+    match value.parse::<lettre::message::Mailbox>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Invalid::new(field, "expected an address like 'Portal <portal@example.com>'")),
     }
 }
 

@@ -89,6 +89,17 @@ impl Writer {
         developer: DeveloperId,
         new: NewApplication,
     ) -> Result<Application> {
+        let application = self.create_bare_application(developer, new).await?;
+        credentials::create(self, &application, NewCredential::new(NewSecret::oauth2())).await?;
+        Ok(application)
+    }
+
+    /// [`Writer::create_application`] without a credential, for applications that come with theirs.
+    pub async fn create_bare_application(
+        &mut self,
+        developer: DeveloperId,
+        new: NewApplication,
+    ) -> Result<Application> {
         developers::existing(self.conn(), developer).await?;
         let limit = self.store.limits().applications_per_developer;
         let sql = "SELECT COUNT(*) AS n FROM applications WHERE developer = $1";
@@ -130,7 +141,6 @@ impl Writer {
         .map_err(|error| name_value(error, &application))?;
         self.mark_application(None, Some(&application));
         self.audit_created(&application).await?;
-        credentials::create(self, &application, NewCredential::new(NewSecret::oauth2())).await?;
         Ok(application)
     }
 

@@ -1,13 +1,14 @@
-//! The audit log: who changed what, when, from what to what. Secrets are left out.
+//! Writes the audit log: who changed what, when, from what to what. Secrets are left out, but not that one changed.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::sql::{Columns as _, signed};
+use super::sql::signed;
 use super::writer::Writer;
-use super::{Entity, Result, Store};
+use super::{Entity, Result};
 use crate::model::{
-    Application, Connection, Credential, CredentialSecret, Developer, Service, StatusCode as _, Timestamp,
+    Application, Connection, Credential, CredentialSecret, Developer, DeveloperCredential, PlainSecret, Role,
+    Service, StatusCode as _,
 };
 
 /// What the audit log tells of an entity.
@@ -15,21 +16,11 @@ pub(super) trait Audited {
     const ENTITY: Entity;
     fn id(&self) -> Uuid;
     fn view(&self) -> Value;
-}
 
-/// One line of the audit log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AuditEntry {
-    pub seq: u64,
-    pub at: Timestamp,
-    pub actor: String,
-    pub request: String,
-    pub action: String,
-    pub entity: String,
-    pub entity_id: String,
-    /// JSON texts.
-    pub before: Option<String>,
-    pub after: Option<String>,
+    /// What the view leaves out, so that a line can tell that it changed.
+    fn secrets(&self) -> Vec<(&str, &PlainSecret)> {
+        Vec::new()
+    }
 }
 
 impl Writer {
@@ -38,7 +29,13 @@ impl Writer {
     }
 
     pub(super) async fn audit_updated<T: Audited + Sync>(&mut self, before: &T, after: &T) -> Result<()> {
-        self.audit(T::ENTITY, "update", after.id(), Some(before.view()), Some(after.view())).await
+        let mut view = after.view();
+        if let Value::Object(members) = &mut view {
+            let known = before.secrets();
+            let changed = after.secrets().into_iter().filter(|secret| !known.contains(secret));
+            members.extend(changed.map(|(name, _)| (name.to_owned(), json!("(changed)"))));
+        }
+        self.audit(T::ENTITY, "update", after.id(), Some(before.view()), Some(view)).await
     }
 
     pub(super) async fn audit_deleted<T: Audited + Sync>(&mut self, before: &T) -> Result<()> {
@@ -73,34 +70,6 @@ impl Writer {
     }
 }
 
-impl Store {
-    /// The newest entries of the audit log, newest first.
-    pub async fn audit_log(&self, limit: u16) -> Result<Vec<AuditEntry>> {
-        let rows = sqlx::query(
-            "SELECT seq, at, actor, request, action, entity, entity_id, before_change, after_change \
-             FROM audit ORDER BY seq DESC LIMIT $1",
-        )
-        .bind(i64::from(limit))
-        .fetch_all(&mut *self.reader().await?)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(AuditEntry {
-                    seq: row.count("seq")?,
-                    at: row.time("at")?,
-                    actor: row.text("actor")?,
-                    request: row.text("request")?,
-                    action: row.text("action")?,
-                    entity: row.text("entity")?,
-                    entity_id: row.text("entity_id")?,
-                    before: row.optional_text("before_change")?,
-                    after: row.optional_text("after_change")?,
-                })
-            })
-            .collect()
-    }
-}
-
 impl Audited for Developer {
     const ENTITY: Entity = Entity::Developer;
     fn id(&self) -> Uuid {
@@ -115,6 +84,9 @@ impl Audited for Developer {
             "password": self.password_hash.as_ref().map(|_| "(set)"),
             "roles": self.roles,
         })
+    }
+    fn secrets(&self) -> Vec<(&str, &PlainSecret)> {
+        self.password_hash.iter().map(|hash| ("password", hash)).collect()
     }
 }
 
@@ -174,6 +146,33 @@ impl Audited for Credential {
             "client": client,
         })
     }
+    fn secrets(&self) -> Vec<(&str, &PlainSecret)> {
+        match &self.secret {
+            CredentialSecret::KeyAuth { key } => key.iter().map(|key| ("key", key)).collect(),
+            // A client does not change once it is made.
+            CredentialSecret::OAuth2 { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Audited for DeveloperCredential {
+    const ENTITY: Entity = Entity::Credential;
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+    fn view(&self) -> Value {
+        json!({
+            "developer": self.developer,
+            "kind": self.kind.as_str(),
+            "members": self.members.open,
+            "last_four": self.last_four,
+            "expires_at": self.expires_at.map(|at| at.0),
+            "tags": self.tags,
+        })
+    }
+    fn secrets(&self) -> Vec<(&str, &PlainSecret)> {
+        self.members.secret.iter().map(|(name, secret)| (name.as_str(), secret)).collect()
+    }
 }
 
 impl Audited for Service {
@@ -183,5 +182,15 @@ impl Audited for Service {
     }
     fn view(&self) -> Value {
         json!({ "name": self.name, "auto_approve": self.auto_approve, "key_auth": self.key_auth })
+    }
+}
+
+impl Audited for Role {
+    const ENTITY: Entity = Entity::Role;
+    fn id(&self) -> Uuid {
+        self.id
+    }
+    fn view(&self) -> Value {
+        json!({ "name": self.name, "comment": self.comment })
     }
 }

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use zeroize::Zeroize;
 
 use super::sql::{Columns as _, List, count, json_texts};
-use super::{Entity, Result, Reveal, Store, StoreError, Writer, applications};
+use super::{Entity, Result, Reveal, Store, StoreError, Writer, applications, developer_credentials};
 use crate::model::{
     Application, ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, Listed,
     NewCredential, NewSecret, Offset, PageRequest, PlainSecret, Timestamp, rules,
@@ -92,6 +92,26 @@ impl Store {
     fn open_sealed(&self, id: CredentialId, sealed: &[u8]) -> Result<Sealed> {
         let opened = self.0.sealer.open_sealed(id.as_bytes(), sealed).ok_or(StoreError::Sealed)?;
         serde_json::from_slice(&opened).map_err(|_| StoreError::Corrupt("credentials.sealed"))
+    }
+
+    /// Whether of a client secret only its hash is kept.
+    pub(super) fn keeps_hash(&self, hash_secret: bool) -> bool {
+        hash_secret || self.0.reveal == Reveal::Once
+    }
+
+    /// Computes the hash of a client secret if that is what will be kept, so that no writer waits for it.
+    pub async fn ready_secret(&self, mut secret: NewSecret) -> Result<NewSecret> {
+        if let NewSecret::OAuth2 { client_secret, hash_secret, secret_hash, .. } = &mut secret
+            && self.keeps_hash(*hash_secret)
+        {
+            let plain = match client_secret.take() {
+                Some(plain) => plain,
+                None => PlainSecret::generate(&*self.0.entropy)?,
+            };
+            *secret_hash = Some(self.hash_client_secret(&plain).await?);
+            *client_secret = Some(plain);
+        }
+        Ok(secret)
     }
 
     /// Seals what may be read again; nothing where secrets are shown once only.
@@ -238,13 +258,22 @@ async fn prepare(
             let sealed = store.seal_key(id, &key, None)?;
             (CredentialSecret::KeyAuth { key: Some(key.clone()) }, key, sealed, None)
         }
-        NewSecret::OAuth2 { name, client_id, client_secret, client_type, redirect_uris, hash_secret } => {
+        NewSecret::OAuth2 {
+            name,
+            client_id,
+            client_secret,
+            client_type,
+            redirect_uris,
+            hash_secret,
+            secret_hash,
+        } => {
             let key = or_generated(client_id)?;
             let client_secret = or_generated(client_secret)?;
-            let hash = if hash_secret || store.0.reveal == Reveal::Once {
-                Some(store.hash(&client_secret).await?)
-            } else {
-                None
+            let hash = match secret_hash {
+                None if store.keeps_hash(hash_secret) => {
+                    Some(store.hash_client_secret(&client_secret).await?)
+                }
+                ready => ready,
             };
             let readable = if hash.is_some() { None } else { Some(&client_secret) };
             let sealed = store.seal_key(id, &key, readable)?;
@@ -301,6 +330,9 @@ pub(super) async fn create(
     let Prepared { credential, key, sealed, settings } =
         prepare(&writer.store, writer.now, application, new).await?;
     let digest = writer.store.key_digest(&key);
+    developer_credentials::refuse_key_of_developer(writer, digest)
+        .await
+        .map_err(|error| name_taken(error, &credential))?;
     sqlx::query(
         "INSERT INTO credentials (id, application, kind, digest, last_four, sealed, settings, tags, expires_at, \
          created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -351,6 +383,9 @@ impl Writer {
             after.last_four = key.last_four();
             let sealed = self.store.seal_key(id, &key, None)?;
             let digest = self.store.key_digest(&key);
+            developer_credentials::refuse_key_of_developer(self, digest)
+                .await
+                .map_err(|error| name_taken(error, &after))?;
             after.secret = CredentialSecret::KeyAuth { key: Some(key) };
             sqlx::query("UPDATE credentials SET digest = $2, last_four = $3, sealed = $4 WHERE id = $1")
                 .bind(id.as_bytes().as_slice())
@@ -390,7 +425,11 @@ impl Writer {
 
 /// A key that is taken is named by the member it came in, and shown by its last characters only.
 fn name_value(error: sqlx::Error, credential: &Credential) -> StoreError {
-    let error = match StoreError::from(error) {
+    name_taken(error.into(), credential)
+}
+
+fn name_taken(error: StoreError, credential: &Credential) -> StoreError {
+    let error = match error {
         StoreError::Unique { entity, field: "key", value } if credential.kind() == CredentialKind::OAuth2 => {
             StoreError::Unique { entity, field: "client_id", value }
         }

@@ -3,6 +3,7 @@
 use app_auth_core::ids::{ApplicationId, ConsumerId, DeveloperId};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use uuid::Uuid;
 
 use super::sql::{Columns as _, List};
 use super::{Entity, Result, Store, StoreError, Writer, applications, plugins, roles};
@@ -15,7 +16,7 @@ use crate::model::{
 pub(super) const COLUMNS: &str = "d.id AS d_id, d.email AS d_email, d.status AS d_status, d.meta AS d_meta, \
     d.custom_id AS d_custom_id, d.consumer AS d_consumer, d.password_hash AS d_password_hash, \
     d.approved_at AS d_approved_at, d.created_at AS d_created_at, d.updated_at AS d_updated_at, \
-    (SELECT string_agg(r.name, '\u{1f}' ORDER BY r.name) FROM developer_roles dr JOIN roles r ON r.id = dr.role \
+    (SELECT string_agg(r.name, '\u{1f}') FROM developer_roles dr JOIN roles r ON r.id = dr.role \
     WHERE dr.developer = d.id) AS d_roles";
 
 /// Between the names of roles, which hold no control characters.
@@ -31,9 +32,10 @@ pub(super) fn read(row: &AnyRow) -> Result<Developer> {
         custom_id: row.optional_text("d_custom_id")?,
         consumer: ConsumerId(row.uuid("d_consumer")?),
         password_hash: row.optional_text("d_password_hash")?.map(PlainSecret::new),
+        // Sorted again: a database may have an order of its own for letters.
         roles: row
             .optional_text("d_roles")?
-            .map(|names| names.split(SEPARATOR).map(str::to_owned).collect())
+            .map(|names| roles::sorted(names.split(SEPARATOR).map(str::to_owned).collect()))
             .unwrap_or_default(),
         approved_at: row.optional_int("d_approved_at")?.map(Timestamp),
         created_at: row.time("d_created_at")?,
@@ -62,6 +64,26 @@ async fn by_ref(conn: &mut AnyConnection, developer: &DeveloperRef) -> Result<Op
 /// The developer a change is about.
 pub(super) async fn existing(conn: &mut AnyConnection, id: DeveloperId) -> Result<Developer> {
     by_ref(conn, &id.into()).await?.ok_or(StoreError::NotFound(Entity::Developer))
+}
+
+/// Some of the developers who have a role, in the order of their ids after `last`.
+pub(super) async fn with_role(
+    conn: &mut AnyConnection,
+    role: Uuid,
+    last: Option<DeveloperId>,
+    limit: i64,
+) -> Result<Vec<Developer>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM developer_roles held JOIN developers d ON d.id = held.developer \
+         WHERE held.role = $1 AND held.developer > $2 ORDER BY held.developer LIMIT $3"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(role.as_bytes().as_slice())
+        .bind(last.map_or_else(Vec::new, |last| last.as_bytes().to_vec()))
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(read).collect()
 }
 
 impl Store {
@@ -182,6 +204,7 @@ impl Writer {
             applications::delete(self, application).await?;
         }
         plugins::audit_all_deleted(self, id).await?;
+        self.audit_credentials_of(id).await?;
         sqlx::query("DELETE FROM developers WHERE id = $1")
             .bind(id.as_bytes().as_slice())
             .execute(self.conn())

@@ -20,6 +20,18 @@ pub enum Entity {
 }
 
 impl Entity {
+    pub const ALL: [Self; 9] = [
+        Self::Developer,
+        Self::Application,
+        Self::Connection,
+        Self::Credential,
+        Self::Service,
+        Self::Token,
+        Self::Role,
+        Self::Plugin,
+        Self::Setting,
+    ];
+
     /// The plural that error messages use.
     pub const fn plural(self) -> &'static str {
         match self {

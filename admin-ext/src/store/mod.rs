@@ -5,8 +5,10 @@
 
 mod applications;
 mod audit;
+mod audit_log;
 mod connections;
 mod credentials;
+mod developer_credentials;
 mod developers;
 pub mod error;
 pub mod feed;
@@ -36,7 +38,7 @@ use sqlx::pool::PoolConnection;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-pub use audit::AuditEntry;
+pub use audit_log::{AuditEntry, AuditFilter};
 pub use error::{Entity, FeedError, StoreError};
 pub use nodes::StoredNode;
 pub use open::{Limits, Reveal, StoreOptions};
@@ -129,10 +131,19 @@ impl Store {
         Ok(ambient::random_id(&*self.0.entropy)?)
     }
 
-    /// Hashes a password or client secret; takes tens of milliseconds.
+    /// Hashes a password; takes tens of milliseconds.
     pub async fn hash(&self, secret: &PlainSecret) -> Result<PlainSecret> {
+        secrets::hash(secret, self.salt()?).await.ok_or(StoreError::Interrupted)
+    }
+
+    /// Hashes a client secret; takes milliseconds.
+    async fn hash_client_secret(&self, secret: &PlainSecret) -> Result<PlainSecret> {
+        secrets::hash_client_secret(secret, self.salt()?).await.ok_or(StoreError::Interrupted)
+    }
+
+    fn salt(&self) -> Result<[u8; 16]> {
         let mut salt = [0; 16];
         self.0.entropy.fill(&mut salt)?;
-        secrets::hash(secret, salt).await.ok_or(StoreError::Interrupted)
+        Ok(salt)
     }
 }

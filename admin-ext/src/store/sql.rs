@@ -126,20 +126,34 @@ impl List<'_> {
             "SELECT {columns} FROM {from} AND ({alias}.created_at, {alias}.id) > (${time}, ${id}) \
              ORDER BY {alias}.created_at, {alias}.id LIMIT ${limit}"
         );
-        // One more than asked for tells whether there is a next page.
-        let size = usize::from(page.size.clamp(1, PageRequest::SIZE_MAX));
         let (after_time, after_id) = page
             .offset
             .map_or((i64::MIN, Vec::new()), |offset| (offset.created_at.0, offset.id.as_bytes().to_vec()));
         let rows = bind(sqlx::query(AssertSqlSafe(select)))
             .bind(after_time)
             .bind(after_id)
-            .bind(i64::try_from(size + 1).unwrap_or(i64::MAX))
+            .bind(rows_of(page))
             .fetch_all(&mut *conn)
             .await?;
-        let more = rows.len() > size;
-        let items = rows.iter().take(size).map(read).collect::<Result<Vec<_>>>()?;
-        let next = if more { items.last().map(place) } else { None };
-        Ok(Listed { items, next, total })
+        listed(&rows, page, total, read, place)
     }
+}
+
+/// Rows to read for a page: one more than asked for tells whether there is a next page.
+pub(super) fn rows_of(page: PageRequest) -> i64 {
+    i64::from(page.size.clamp(1, PageRequest::SIZE_MAX)) + 1
+}
+
+/// The page, from as many rows as [`rows_of`] says.
+pub(super) fn listed<T>(
+    rows: &[AnyRow],
+    page: PageRequest,
+    total: u64,
+    read: impl Fn(&AnyRow) -> Result<T>,
+    place: impl Fn(&T) -> Offset,
+) -> Result<Listed<T>> {
+    let size = usize::from(page.size.clamp(1, PageRequest::SIZE_MAX));
+    let items = rows.iter().take(size).map(read).collect::<Result<Vec<_>>>()?;
+    let next = if rows.len() > size { items.last().map(place) } else { None };
+    Ok(Listed { items, next, total })
 }

@@ -32,6 +32,15 @@ pub struct Writer {
     began: Instant,
 }
 
+/// Where a change stood; see [`Writer::mark`].
+#[must_use = "a mark is kept or undone"]
+pub struct Mark {
+    head: Head,
+    applications: BTreeSet<ApplicationId>,
+    services: BTreeSet<ServiceId>,
+    kong: Marks,
+}
+
 /// The counters of the head row.
 #[derive(Clone, Copy)]
 pub(super) struct Head {
@@ -117,6 +126,32 @@ impl Writer {
         }
         metrics::histogram!("app_auth_admin_write_seconds").record(self.began.elapsed().as_secs_f64());
         Ok(revision)
+    }
+
+    /// Remembers where the change stands, so that what follows can be undone by itself. Marks do not nest.
+    pub async fn mark(&mut self) -> Result<Mark> {
+        sqlx::query("SAVEPOINT mark").execute(&mut *self.tx).await?;
+        Ok(Mark {
+            head: self.head,
+            applications: self.applications.clone(),
+            services: self.services.clone(),
+            kong: self.kong.clone(),
+        })
+    }
+
+    /// Keeps what followed the mark.
+    pub async fn keep(&mut self, _: Mark) -> Result<()> {
+        sqlx::query("RELEASE SAVEPOINT mark").execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
+    /// Undoes what followed the mark.
+    pub async fn undo(&mut self, mark: Mark) -> Result<()> {
+        sqlx::query("ROLLBACK TO SAVEPOINT mark").execute(&mut *self.tx).await?;
+        sqlx::query("RELEASE SAVEPOINT mark").execute(&mut *self.tx).await?;
+        Mark { head: self.head, applications: self.applications, services: self.services, kong: self.kong } =
+            mark;
+        Ok(())
     }
 
     pub(super) fn conn(&mut self) -> &mut AnyConnection {

@@ -12,10 +12,18 @@ pub async fn on_both<S>(scenario: S) -> Result<()>
 where
     S: AsyncFn(&Client) -> Result<()>,
 {
+    on_both_with(&[], scenario).await
+}
+
+/// As [`on_both`], with further environment variables.
+pub async fn on_both_with<S>(environment: &[(&str, &str)], scenario: S) -> Result<()>
+where
+    S: AsyncFn(&Client) -> Result<()>,
+{
     for database in Database::BOTH {
         // Shown when the scenario fails an assertion.
         println!("on {database:?}");
-        let admin = Admin::start(database).await?;
+        let admin = Admin::start_with(database, environment).await?;
         scenario(admin.client()).await.with_context(|| format!("on {database:?}\n{}", admin.log()))?;
     }
     Ok(())

@@ -131,9 +131,13 @@ async fn given_meta_without_a_full_name_when_sent_then_it_is_refused() -> Result
 #[tokio::test]
 async fn given_a_member_that_has_no_place_here_when_sent_then_it_is_unknown() -> Result<()> {
     on_both(async |client| {
-        let body = json!({"email": "a@example.com", "meta": {"full_name": "A"}, "roles": ["x"], "key": "k"});
-        let unknown = json!({"roles": "unknown field", "key": "unknown field"});
+        let body = json!({"email": "a@example.com", "meta": {"full_name": "A"}, "role": "x", "consumer": {}});
+        let unknown = json!({"role": "unknown field", "consumer": "read-only field cannot be set"});
         assert_eq!(violations(&client.post("/developers", &body).await?), unknown);
+
+        wally(client).await?;
+        let key = client.patch(&format!("/developers/{ID}"), &json!({"key": "another key"})).await?;
+        assert_eq!(violations(&key), json!({"key": "immutable field cannot be updated"}));
         Ok(())
     })
     .await

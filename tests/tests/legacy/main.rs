@@ -2,12 +2,18 @@
 
 mod application_instances;
 mod applications;
+mod audit;
 mod bodies;
 mod common;
 mod credentials;
+mod developer_credentials;
 mod developers;
+mod import;
 mod lists;
 mod plugins;
+mod portal;
 mod reference;
+mod roles;
 mod services;
+mod workspaces;
 mod writes;

@@ -186,17 +186,28 @@ pub async fn create(
     input: Input,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let input: InstanceInput = members::typed(SCHEMA.insert(input)?)?;
-    let new = NewConnection {
-        id: input.id.map(ConnectionId),
-        service: service_id(&app.store, input.service).await?,
-        status: input.status.map(status).transpose()?,
-        suspended: input.suspended,
-    };
+    let new = self::input(input)?.new_connection(&app.store).await?;
     let mut writer = app.store.write(&actor).await?;
     let connection = writer.create_connection(application.id, new).await?;
     let revision = writer.commit().await?;
     Ok(reply::written(StatusCode::CREATED, &InstanceBody::<Ref>::from(&connection), revision))
+}
+
+/// A connection to be made, as a request describes it.
+pub fn input(input: Input) -> Result<InstanceInput, Error> {
+    members::typed(SCHEMA.insert(input)?)
+}
+
+impl InstanceInput {
+    /// The connection to be made, its service found by what the input names it.
+    pub async fn new_connection(self, store: &Store) -> Result<NewConnection, Error> {
+        Ok(NewConnection {
+            id: self.id.map(ConnectionId),
+            service: service_id(store, self.service).await?,
+            status: self.status.map(status).transpose()?,
+            suspended: self.suspended,
+        })
+    }
 }
 
 /// Read a connection

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::bodies::{Message, Ref, Violation};
+use super::bodies::{JsonText, Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::parameters::{ApplicationPath, DeveloperPath, PageArguments};
@@ -25,7 +25,7 @@ pub const SCHEMA: Schema = Schema {
         Field::new("name", Kind::checked_text(rules::NAME_MAX, texts::line)).required(),
         Field::new("redirect_uri", Kind::checked_text(rules::URI_MAX, texts::redirect_uri)).required(),
         Field::new("description", Kind::text(rules::DESCRIPTION_MAX)),
-        Field::new("meta", Kind::JsonText { max: rules::META_MAX, rules: |_| Ok(()) }),
+        Field::new("meta", Kind::JsonText { max: rules::META_MAX, check: texts::json_object }),
         Field::new("custom_id", Kind::checked_text(CredentialRecord::CUSTOM_ID_MAX, texts::line)),
         Field::read_only("consumer"),
         Field::read_only("developer"),
@@ -90,6 +90,7 @@ pub struct ApplicationInput {
     redirect_uri: String,
     description: Option<String>,
     /// An object or its JSON text.
+    #[schema(value_type = Option<JsonText>)]
     meta: Option<String>,
     /// The application's own name for itself, unique; the upstream sees it as `X-Consumer-Custom-ID`.
     custom_id: Option<String>,
@@ -104,7 +105,7 @@ pub struct ApplicationChanges {
     #[schema(value_type = Option<String>)]
     description: Update<String>,
     #[serde(default, deserialize_with = "members::update")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<JsonText>)]
     meta: Update<String>,
     #[serde(default, deserialize_with = "members::update")]
     #[schema(value_type = Option<String>)]
@@ -154,25 +155,25 @@ pub async fn create(
     input: Input,
 ) -> Result<Response, Error> {
     let developer = path::developer(&app.store, &developer).await?;
+    let new = new(input)?;
+    let input = (developer.id, new);
+    let created = kong::change(&app.store, app.kong.as_ref(), &actor, input, |writer, (developer, new)| {
+        Box::pin(async move { Ok::<_, Error>(writer.create_application(developer, new).await?) })
+    });
+    Ok(reply::changed(StatusCode::CREATED, created.await?, ApplicationBody::from))
+}
+
+/// An application to be made, as a request describes it.
+pub fn new(input: Input) -> Result<NewApplication, Error> {
     let input: ApplicationInput = members::typed(SCHEMA.insert(input)?)?;
-    let new = NewApplication {
+    Ok(NewApplication {
         id: input.id.map(ApplicationId),
         name: input.name,
         redirect_uri: input.redirect_uri,
         description: input.description,
         meta: input.meta,
         custom_id: input.custom_id,
-    };
-    let created = kong::change(
-        &app.store,
-        app.kong.as_ref(),
-        &actor,
-        (developer.id, new),
-        |writer, (developer, new)| {
-            Box::pin(async move { Ok::<_, Error>(writer.create_application(developer, new).await?) })
-        },
-    );
-    Ok(reply::changed(StatusCode::CREATED, created.await?, ApplicationBody::from))
+    })
 }
 
 /// Read an application

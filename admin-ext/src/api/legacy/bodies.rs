@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 /// Another entity, by its id alone.
@@ -44,3 +46,17 @@ pub struct Violation {
     #[schema(value_type = Option<Object>)]
     pub fields: Option<Value>,
 }
+
+/// An object, or its JSON text.
+pub struct JsonText;
+
+impl PartialSchema for JsonText {
+    fn schema() -> RefOr<Schema> {
+        let either = OneOfBuilder::new()
+            .item(ObjectBuilder::new().schema_type(Type::String))
+            .item(ObjectBuilder::new().schema_type(Type::Object));
+        RefOr::T(Schema::OneOf(either.build()))
+    }
+}
+
+impl ToSchema for JsonText {}

@@ -1,5 +1,7 @@
 //! `/developers`: the people whose applications call the services.
 
+use std::collections::BTreeMap;
+
 use app_auth_core::ids::DeveloperId;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
@@ -9,43 +11,40 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::bodies::{Message, Ref, Violation};
+use super::bodies::{JsonText, Message, Ref, Violation};
 use super::conventions::problems::Problems;
 use super::conventions::query::Page;
-use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
+use super::conventions::{
+    Checked, Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts,
+};
 use super::parameters::{DeveloperPath, PageArguments};
 use crate::api::App;
 use crate::kong;
 use crate::model::{
-    self, Developer, DeveloperStatus, Email, NewDeveloper, PlainSecret, StatusCode as _, Update, rules,
+    self, Developer, DeveloperStatus, Email, Members, NewDeveloper, NewDeveloperCredential, PlainSecret,
+    PluginKind, PortalAuth, PortalConfig, StatusCode as _, Update, rules,
 };
-use crate::store::{Actor, StoreError};
+use crate::store::{Actor, StoreError, Writer};
 
 pub const SCHEMA: Schema = Schema {
     fields: &[
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("email", Kind::checked_text(Email::MAX, texts::email)).required(),
-        Field::new("status", Kind::Integer { min: 0, max: 3 }).required().default("1"),
-        Field::new("meta", Kind::JsonText { max: rules::META_MAX, rules: meta_rules }).default("{}"),
+        Field::new("status", Kind::Integer { min: 0, max: 3 }).lasting(),
+        Field::new("meta", Kind::JsonText { max: rules::META_MAX, check: texts::json_object }).default("{}"),
         Field::new("custom_id", Kind::checked_text(rules::NAME_MAX, texts::line)),
         Field::new("password", Kind::text(PlainSecret::MAX)).lasting(),
+        Field::new("key", Kind::checked_text(PlainSecret::MAX, texts::key)).immutable(),
+        Field::new(
+            "roles",
+            Kind::Set { of: &Kind::checked_text(rules::NAME_MAX, texts::line), max: rules::LIST_MAX },
+        )
+        .lasting(),
         Field::read_only("consumer"),
         Field::read_only("created_at"),
         Field::read_only("updated_at"),
     ],
 };
-
-/// What a developer has to tell about themselves: by default their full name.
-fn meta_rules(meta: &Map<String, Value>) -> Result<(), Problems> {
-    match meta.get("full_name") {
-        None | Some(Value::Null) => Err(Problems::member("full_name", "required field missing")),
-        Some(Value::String(name)) if name.is_empty() => {
-            Err(Problems::member("full_name", "required field missing"))
-        }
-        Some(Value::String(_)) => Ok(()),
-        Some(_) => Err(Problems::member("full_name", "expected a string")),
-    }
-}
 
 /// A developer.
 #[derive(Serialize, ToSchema)]
@@ -91,15 +90,20 @@ pub struct DeveloperInput {
     id: Option<Uuid>,
     /// Stored in lower case.
     email: String,
-    /// 0 approved, 1 requested, 2 rejected, 3 revoked.
-    #[schema(required = false, default = 1, maximum = 3)]
-    status: i64,
-    /// An object or its JSON text; `full_name` is required.
-    #[schema(example = json!("{\"full_name\":\"Wally\"}"))]
+    /// 0 approved, 1 requested, 2 rejected, 3 revoked. Absent: 0 where the portal approves by itself, else 1.
+    #[schema(maximum = 3)]
+    status: Option<i64>,
+    /// An object or its JSON text, with what the portal asks of developers; by default `full_name` is required.
+    #[schema(value_type = Option<JsonText>, example = json!("{\"full_name\":\"Wally\"}"))]
     meta: Option<String>,
     custom_id: Option<String>,
-    /// Never shown again.
+    /// Never shown again. Required where developers sign in with `basic-auth`.
     password: Option<String>,
+    /// Becomes a `key-auth` credential of the developer. Required where developers sign in with `key-auth`.
+    key: Option<String>,
+    /// Names of roles.
+    #[serde(default)]
+    roles: Vec<String>,
 }
 
 /// Changes to a developer; null unsets.
@@ -109,12 +113,14 @@ pub struct DeveloperChanges {
     #[schema(maximum = 3)]
     status: Option<i64>,
     #[serde(default, deserialize_with = "members::update")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<JsonText>)]
     meta: Update<String>,
     #[serde(default, deserialize_with = "members::update")]
     #[schema(value_type = Option<String>)]
     custom_id: Update<String>,
     password: Option<String>,
+    /// Names of roles, all of them; empty: none.
+    roles: Option<Vec<String>>,
 }
 
 fn email(text: &str) -> Result<Email, Error> {
@@ -163,20 +169,56 @@ pub async fn create(
     Extension(actor): Extension<Actor>,
     input: Input,
 ) -> Result<Response, Error> {
-    let input: DeveloperInput = members::typed(SCHEMA.insert(input)?)?;
+    let planned = plan(&app, input).await?;
+    let created = kong::change(&app.store, app.kong.as_ref(), &actor, planned, |writer, planned| {
+        Box::pin(planned.write(writer))
+    });
+    Ok(reply::changed(StatusCode::OK, created.await?, DeveloperBody::from))
+}
+
+/// A developer that nothing but the database can refuse any more.
+#[derive(Clone)]
+pub struct Planned {
+    new: NewDeveloper,
+    key: Option<PlainSecret>,
+}
+
+/// Checks everything that can be checked before the change begins, and hashes the password.
+pub async fn plan(app: &App, input: Input) -> Result<Planned, Error> {
+    let portal = app.store.portal().await?;
+    let texts = input.coerce;
+    let mut checked = SCHEMA.check_insert(input);
+    check_proof(&portal, &mut checked);
+    check_meta(&portal, texts, &mut checked);
+    check_roles(app, &mut checked).await?;
+    let input: DeveloperInput = members::typed(checked.finish()?)?;
     let new = NewDeveloper {
         id: input.id.map(DeveloperId),
         email: email(&input.email)?,
-        status: status(input.status)?,
+        status: input.status.map_or(Ok(portal.first_status()), status)?,
         meta: input.meta,
         custom_id: input.custom_id,
-        password_hash: hashed(&app, input.password).await?,
-        roles: Vec::new(),
+        password_hash: hashed(app, input.password).await?,
+        roles: input.roles,
     };
-    let created = kong::change(&app.store, app.kong.as_ref(), &actor, new, |writer, new| {
-        Box::pin(async move { Ok::<_, Error>(writer.create_developer(new).await?) })
-    });
-    Ok(reply::changed(StatusCode::OK, created.await?, DeveloperBody::from))
+    Ok(Planned { new, key: input.key.map(PlainSecret::new) })
+}
+
+impl Planned {
+    pub fn email(&self) -> &Email {
+        &self.new.email
+    }
+
+    /// Makes the developer and, where a key was given, a `key-auth` credential of theirs.
+    pub async fn write(self, writer: &mut Writer) -> Result<Developer, Error> {
+        let developer = writer.create_developer(self.new).await?;
+        if let Some(key) = self.key {
+            let members = Members { secret: [("key".to_owned(), key)].into(), ..Members::default() };
+            let new = NewDeveloperCredential::new(PluginKind::KeyAuth, members);
+            writer.create_credential_of(&developer, new).await?;
+        }
+        Ok(developer)
+    }
 }
 
 /// Read a developer
@@ -217,20 +259,68 @@ pub async fn update(
 ) -> Result<Response, Error> {
     let developer = path::developer(&app.store, &developer).await?;
     let id = developer.id;
-    let changes = SCHEMA.update(input, &json!(DeveloperBody::from(developer)))?;
-    let changes: DeveloperChanges = members::typed(changes)?;
+    let meta = developer.meta.clone();
+    let texts = input.coerce;
+    let mut checked = SCHEMA.check_update(input, &json!(DeveloperBody::from(developer)));
+    // What is sent back as it was read is no change, whatever is asked of developers by now.
+    if checked.get("meta").and_then(Value::as_str) != meta.as_deref() {
+        check_meta(&app.store.portal().await?, texts, &mut checked);
+    }
+    check_roles(&app, &mut checked).await?;
+    let changes: DeveloperChanges = members::typed(checked.finish()?)?;
     let patch = model::DeveloperPatch {
         email: changes.email.as_deref().map(email).transpose()?,
         status: changes.status.map(status).transpose()?,
         meta: changes.meta,
         custom_id: changes.custom_id,
         password_hash: hashed(&app, changes.password).await?,
-        roles: None,
+        roles: changes.roles,
     };
     let updated = kong::change(&app.store, app.kong.as_ref(), &actor, patch, move |writer, patch| {
         Box::pin(async move { Ok::<_, Error>(writer.update_developer(id, patch).await?) })
     });
     Ok(reply::changed(StatusCode::OK, updated.await?, |developer| Wrapped { developer: developer.into() }))
+}
+
+/// What developers sign in with must be there.
+fn check_proof(portal: &PortalConfig, checked: &mut Checked) {
+    let member = match portal.auth {
+        Some(PortalAuth::BasicAuth) => "password",
+        Some(PortalAuth::KeyAuth) => "key",
+        Some(PortalAuth::OpenidConnect) | None => return,
+    };
+    if checked.get(member).is_none() {
+        checked.refuse(member, Problems::Here(format!("{member} is required")));
+    }
+}
+
+/// `meta`, if it is given, must be what the portal asks for. `texts` where all of it came as text.
+fn check_meta(portal: &PortalConfig, texts: bool, checked: &mut Checked) {
+    let meta = checked.get("meta").and_then(Value::as_str);
+    let Some(Ok(meta)) = meta.map(serde_json::from_str::<Map<String, Value>>) else {
+        return;
+    };
+    let problems: BTreeMap<_, _> = portal
+        .meta_problems(&meta, texts)
+        .into_iter()
+        .map(|(title, problem)| (title, Problems::Here(problem.to_owned())))
+        .collect();
+    if !problems.is_empty() {
+        checked.refuse("meta", Problems::Members(problems));
+    }
+}
+
+/// Every role must exist.
+async fn check_roles(app: &App, checked: &mut Checked) -> Result<(), Error> {
+    let Some(Value::Array(roles)) = checked.get("roles") else {
+        return Ok(());
+    };
+    let names: Vec<_> = roles.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    match app.store.check_roles(&names).await {
+        Err(StoreError::Invalid(invalid)) => checked.refuse("roles", Problems::Here(invalid.reason)),
+        found => found?,
+    }
+    Ok(())
 }
 
 async fn hashed(app: &App, password: Option<String>) -> Result<Option<PlainSecret>, Error> {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
+use super::expiry;
 use super::parameters::{ApplicationPath, PageArguments};
 use crate::api::App;
 use crate::model::{
@@ -23,14 +24,11 @@ use crate::store::Actor;
 
 const KIND: CredentialKind = CredentialKind::KeyAuth;
 
-/// Longest life of a key, in seconds; a little over three years.
-const TTL_MAX: i64 = 100_000_000;
-
 pub const SCHEMA: Schema = Schema {
     fields: &[
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("key", Kind::checked_text(PlainSecret::MAX, texts::key)).lasting(),
-        Field::new("ttl", Kind::Integer { min: 0, max: TTL_MAX }),
+        Field::new("ttl", Kind::Integer { min: 0, max: expiry::TTL_MAX }),
         Field::new(
             "tags",
             Kind::Set { of: &Kind::checked_text(rules::NAME_MAX, texts::tag), max: rules::LIST_MAX },
@@ -71,7 +69,6 @@ impl KeyAuthBody {
         let CredentialSecret::KeyAuth { key } = credential.secret else {
             return None;
         };
-        let left = |expiry: Timestamp| expiry.seconds().saturating_sub(now.seconds()).max(0);
         Some(Self {
             consumer: application.consumer.0.into(),
             created_at: credential.created_at.seconds(),
@@ -80,7 +77,7 @@ impl KeyAuthBody {
             last_four: key.is_none().then_some(credential.last_four),
             key: key.map(|key| key.expose().to_owned()),
             tags: credential.tags,
-            ttl: credential.expires_at.map(left),
+            ttl: credential.expires_at.map(|at| expiry::left(now, at)),
         })
     }
 }
@@ -110,11 +107,6 @@ pub struct KeyAuthChanges {
     #[serde(default, deserialize_with = "members::update")]
     #[schema(value_type = Option<Vec<String>>)]
     tags: Update<Vec<String>>,
-}
-
-/// The instant `ttl` seconds from now; 0 stands for never.
-fn expiry(now: Timestamp, ttl: i64) -> Option<Timestamp> {
-    (ttl > 0).then(|| now.plus_millis(ttl.saturating_mul(1000)))
 }
 
 /// List an application's API keys
@@ -163,18 +155,30 @@ pub async fn create(
     input: Input,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let input: KeyAuthInput = members::typed(SCHEMA.insert(input)?)?;
+    let input = self::input(input)?;
     let mut writer = app.store.write(&actor).await?;
-    let new = NewCredential {
-        id: input.id.map(CredentialId),
-        secret: NewSecret::KeyAuth { key: input.key.map(PlainSecret::new) },
-        expires_at: input.ttl.and_then(|ttl| expiry(writer.now(), ttl)),
-        tags: input.tags,
-    };
+    let new = input.new_credential(writer.now());
     let credential = writer.create_credential(application.id, new).await?;
     let revision = writer.commit().await?;
     let body = KeyAuthBody::new(&application, credential, app.store.now());
     Ok(reply::written(StatusCode::CREATED, &body, revision))
+}
+
+/// An API key to be made, as a request describes it.
+pub fn input(input: Input) -> Result<KeyAuthInput, Error> {
+    members::typed(SCHEMA.insert(input)?)
+}
+
+impl KeyAuthInput {
+    /// The key to be made, its life counted from now.
+    pub fn new_credential(self, now: Timestamp) -> NewCredential {
+        NewCredential {
+            id: self.id.map(CredentialId),
+            secret: NewSecret::KeyAuth { key: self.key.map(PlainSecret::new) },
+            expires_at: self.ttl.and_then(|ttl| expiry::after(now, ttl)),
+            tags: self.tags,
+        }
+    }
 }
 
 /// Read an API key of an application
@@ -226,16 +230,8 @@ pub async fn update(
     let mut writer = app.store.write(&actor).await?;
     let patch = CredentialPatch {
         key: changes.key.map(PlainSecret::new),
-        expires_at: match changes.ttl {
-            Update::Keep => Update::Keep,
-            Update::Clear => Update::Clear,
-            Update::Set(ttl) => expiry(writer.now(), ttl).map_or(Update::Clear, Update::Set),
-        },
-        tags: match changes.tags {
-            Update::Keep => None,
-            Update::Clear => Some(Vec::new()),
-            Update::Set(tags) => Some(tags),
-        },
+        expires_at: expiry::update(writer.now(), &changes.ttl),
+        tags: changes.tags.or_empty(),
     };
     let credential = writer.update_credential(application.id, id, patch).await?;
     let revision = writer.commit().await?;

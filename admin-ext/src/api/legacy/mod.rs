@@ -3,29 +3,39 @@
 
 mod application_instances;
 mod applications;
+mod audit;
 mod bodies;
 mod conventions;
+mod developer_credentials;
 mod developers;
+mod expiry;
+mod import;
 mod key_auth;
 mod kong_sync;
 mod oauth2;
 mod parameters;
 mod plugins;
+mod roles;
 mod services;
 #[cfg(test)]
 mod tests;
+mod workspaces;
 
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::OpenApi;
+use utoipa::ToSchema as _;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::OneOfBuilder;
+use utoipa::openapi::{Content, OpenApi, PathItem, Ref, RefOr, Response as Described, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::bodies::{Message, Violation};
 use self::conventions::{Error, reply};
 use super::App;
 
-/// All endpoints, also under `/default`, the name of the only workspace. Paths that are none of them are left to the
+/// All endpoints but those of [`bulk_router`], also under `/default`, the name of the only workspace. Paths that are none of them are left to the
 /// router this one is merged into; see [`not_found`].
 pub fn router() -> Router<App> {
     let (router, _) = endpoints().split_for_parts();
@@ -35,9 +45,59 @@ pub fn router() -> Router<App> {
         .method_not_allowed_fallback(method_not_allowed)
 }
 
+/// The endpoints whose requests may take as long as there is something to do.
+pub fn bulk_router() -> Router<App> {
+    let (router, _) = bulk_endpoints().split_for_parts();
+    Router::new()
+        .nest("/default", router.clone())
+        .merge(router)
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+fn bulk_endpoints() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(import::import))
+}
+
 /// The description of all endpoints.
 pub fn openapi() -> OpenApi {
-    endpoints().into_openapi()
+    let mut document = endpoints().merge(bulk_endpoints()).into_openapi();
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        refusals(operation);
+    }
+    document
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = path;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Adds what any operation may answer before it is reached or when the database cannot follow.
+fn refusals(operation: &mut Operation) {
+    let message = || Ref::from_schema_name(Message::name());
+    let described = |text: &str| {
+        let content = Content::new(Some(message()));
+        ResponseBuilder::new().description(text).content("application/json", content).build()
+    };
+    let responses = &mut operation.responses.responses;
+    let mut add = |status: &str, response: Described| {
+        responses.entry(status.to_owned()).or_insert(RefOr::T(response));
+    };
+    add("401", described("No valid admin token"));
+    add("408", described("The request took too long; nothing has changed"));
+    add("503", described("The database is busy, try again; nothing has changed"));
+    if operation.request_body.is_some() {
+        // What cannot be read at all is refused with a message alone.
+        let refused = OneOfBuilder::new().item(Ref::from_schema_name(Violation::name())).item(message());
+        let refused = Content::new(Some(refused));
+        let refused = ResponseBuilder::new()
+            .description("Refused; nothing has changed")
+            .content("application/json", refused)
+            .build();
+        add("413", described("The body is too large"));
+        add("415", ResponseBuilder::new().description("The body is of no type that is understood").build());
+        responses.insert("400".to_owned(), RefOr::T(refused));
+    }
 }
 
 /// The answer to a path that names nothing.
@@ -49,6 +109,8 @@ fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(developers::list, developers::create))
         .routes(routes!(developers::get, developers::update, developers::delete))
+        .routes(routes!(roles::list, roles::create))
+        .routes(routes!(roles::get, roles::update, roles::delete))
         .routes(routes!(applications::list, applications::create))
         .routes(routes!(applications::get, applications::update, applications::delete))
         .routes(routes!(application_instances::list, application_instances::create))
@@ -65,9 +127,19 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(plugins::get, plugins::update, plugins::delete))
         .routes(routes!(kong_sync::list, kong_sync::start))
         .routes(routes!(kong_sync::retry))
+        .routes(routes!(developer_credentials::list, developer_credentials::create))
+        .routes(routes!(
+            developer_credentials::get,
+            developer_credentials::update,
+            developer_credentials::delete
+        ))
         .routes(routes!(services::list, services::create))
         .routes(routes!(services::get, services::put, services::update, services::delete))
         .routes(routes!(services::application_instances))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::get))
+        .routes(routes!(workspaces::list))
+        .routes(routes!(workspaces::get, workspaces::update))
 }
 
 /// The router adds `Allow` with the path's methods to whatever is answered here.

@@ -19,7 +19,7 @@ use crate::model::{
     Application, ClientType, Credential, CredentialKind, CredentialSecret, NewCredential, NewSecret,
     PlainSecret, rules,
 };
-use crate::store::Actor;
+use crate::store::{Actor, Store};
 
 const KIND: CredentialKind = CredentialKind::OAuth2;
 
@@ -175,6 +175,15 @@ pub async fn create(
     input: Input,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
+    let new = new(&app.store, input).await?;
+    let mut writer = app.store.write(&actor).await?;
+    let credential = writer.create_credential(application.id, new).await?;
+    let revision = writer.commit().await?;
+    Ok(reply::written(StatusCode::CREATED, &OAuth2Body::new(&application, credential), revision))
+}
+
+/// A client to be made, as a request describes it; its secret is hashed already where only the hash is kept.
+pub async fn new(store: &Store, input: Input) -> Result<NewCredential, Error> {
     let input: OAuth2Input = members::typed(SCHEMA.insert(input)?)?;
     let secret = NewSecret::OAuth2 {
         name: input.name,
@@ -183,12 +192,10 @@ pub async fn create(
         client_type: ClientType::parse(&input.client_type).unwrap_or_default(),
         redirect_uris: input.redirect_uris,
         hash_secret: input.hash_secret,
+        secret_hash: None,
     };
-    let new = NewCredential { id: input.id.map(CredentialId), secret, expires_at: None, tags: input.tags };
-    let mut writer = app.store.write(&actor).await?;
-    let credential = writer.create_credential(application.id, new).await?;
-    let revision = writer.commit().await?;
-    Ok(reply::written(StatusCode::CREATED, &OAuth2Body::new(&application, credential), revision))
+    let secret = store.ready_secret(secret).await?;
+    Ok(NewCredential { id: input.id.map(CredentialId), secret, expires_at: None, tags: input.tags })
 }
 
 /// Read an OAuth 2 client of an application

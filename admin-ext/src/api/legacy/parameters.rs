@@ -39,3 +39,30 @@ pub struct ServicePath {
     /// Name or id.
     service: String,
 }
+
+/// A role.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct RolePath {
+    /// Name or id.
+    role: String,
+}
+
+/// A family of credentials of a developer.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct FamilyPath {
+    /// E-mail address or id.
+    developer: String,
+    /// `basic-auth`, `oauth2`, `hmac-auth`, `jwt`, `key-auth` or `openid-connect`.
+    #[param(pattern = "^(basic-auth|oauth2|hmac-auth|jwt|key-auth|openid-connect)$")]
+    plugin: String,
+}
+
+/// A workspace.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct WorkspacePath {
+    /// `default`, or the id.
+    workspace: String,
+}

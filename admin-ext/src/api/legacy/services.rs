@@ -170,6 +170,19 @@ impl From<ServiceInput> for NewService {
     }
 }
 
+/// What a service is to be, whatever it was; what the path names need not be said again.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described here, read as `ServiceInput`")]
+pub struct ServiceReplacement {
+    /// The id the service has at the gateway.
+    id: Option<Uuid>,
+    /// Unique; required where the path has the id.
+    name: Option<String>,
+    /// Whether new connections are approved at once.
+    auto_approve: Option<bool>,
+    key_auth: Option<KeyAuth>,
+}
+
 /// Changes to a service; the members of `key_auth` change one by one.
 #[derive(Deserialize, ToSchema)]
 pub struct ServiceChanges {
@@ -236,7 +249,10 @@ pub async fn get(State(app): State<App>, Segments(service): Segments<String>) ->
     put, path = "/services/{service}", tag = "services", operation_id = "put_service",
     params(ServicePath),
     request_body(
-        content((ServiceInput = "application/json"), (ServiceInput = "application/x-www-form-urlencoded")),
+        content(
+            (ServiceReplacement = "application/json"),
+            (ServiceReplacement = "application/x-www-form-urlencoded")
+        ),
         example = json!({"name": "orders", "auto_approve": true})
     ),
     responses(

@@ -12,7 +12,7 @@ use crate::store::sql::Columns as _;
 use crate::store::{Result, Writer};
 
 /// What a change in progress means for Kong.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(in crate::store) struct Marks {
     marked: BTreeMap<Target, ConsumerId>,
     settled: BTreeSet<Target>,
@@ -75,16 +75,16 @@ impl Writer {
         if before != after
             && let Some(consumer) = after.or(before)
         {
-            self.mark(Target::Consumer(consumer.id), consumer.id);
+            self.mark_target(Target::Consumer(consumer.id), consumer.id);
         }
     }
 
     /// A plugin of this consumer has changed, come or gone.
     pub(in crate::store) fn mark_plugin(&mut self, plugin: PluginId, consumer: ConsumerId) {
-        self.mark(Target::Plugin(plugin), consumer);
+        self.mark_target(Target::Plugin(plugin), consumer);
     }
 
-    fn mark(&mut self, target: Target, consumer: ConsumerId) {
+    fn mark_target(&mut self, target: Target, consumer: ConsumerId) {
         if self.store.0.follows_kong {
             self.kong.marked.insert(target, consumer);
         }

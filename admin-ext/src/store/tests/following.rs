@@ -13,7 +13,9 @@ use tokio::task::JoinSet;
 use crate::model::{ConnectionPatch, NewConnection, PlainSecret};
 use crate::store::seed::{self, SeedPlan};
 use crate::store::{FeedError, Store};
-use crate::testing::{TestStore, World, actor, changes, key_auth, new_application, new_service, record_of};
+use crate::testing::{
+    TestStore, World, actor, audit_log, changes, key_auth, new_application, new_service, record_of,
+};
 
 /// Records as a gateway holds them.
 type Mirror = BTreeMap<KeyDigest, Record>;
@@ -135,7 +137,7 @@ async fn a_writer_that_is_dropped_changes_nothing() {
     // The next writer works, and nothing of the dropped one is there.
     assert_eq!(test.write().await.commit().await.unwrap(), world.revision);
     assert!(record_of(&test.store, &world.key).await.is_some());
-    assert_eq!(test.store.audit_log(1).await.unwrap()[0].entity, "credential");
+    assert_eq!(audit_log(&test.store, 1).await[0].entity, "credential");
 }
 
 #[tokio::test]
@@ -192,15 +194,20 @@ async fn a_snapshot_holds_every_record_once_whatever_the_page_size() {
 async fn a_bulk_load_leaves_what_single_writes_would_leave() {
     let test = TestStore::open().await;
     let world = World::make(&test).await;
-    let plan = SeedPlan { applications: 3, keys_per_application: 400, service: Some(world.service.id) };
+    let plan = SeedPlan {
+        applications: 3,
+        applications_per_developer: 2,
+        keys_per_application: 400,
+        service: Some(world.service.id),
+    };
 
     let revision = seed::seed(&test.store, &plan, seed::key, |_| {}).await.unwrap();
 
     let head = test.store.feed_head().await.unwrap();
     assert_eq!(head.revision, revision);
-    // Keys and client ids of the load; two credentials and a service of the world.
-    assert_eq!(head.records, 1200 + 3 + 3);
-    assert_eq!(snapshot(&test.store, 9, 100).await.len(), 1206);
+    // Keys of the load; two credentials and a service of the world.
+    assert_eq!(head.records, 1200 + 3);
+    assert_eq!(snapshot(&test.store, 9, 100).await.len(), 1203);
     let key = PlainSecret::new(seed::key(1199));
     let digest = test.store.key_digest(&key);
     let Record::Credential(loaded) = snapshot(&test.store, 9, 100).await[&digest].clone() else { panic!() };

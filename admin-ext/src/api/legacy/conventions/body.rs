@@ -54,7 +54,8 @@ async fn read(headers: &HeaderMap, body: Bytes) -> Result<Input, Error> {
     }
 }
 
-fn json(body: &[u8]) -> Result<Map<String, Value>, Error> {
+/// The members of a JSON object.
+pub fn json(body: &[u8]) -> Result<Map<String, Value>, Error> {
     let value = serde_json::from_slice(body).map_err(|_| Error::bad_request("Cannot parse JSON body"))?;
     let Value::Object(mut members) = value else {
         return Err(Error::bad_request("JSON body must be an object"));

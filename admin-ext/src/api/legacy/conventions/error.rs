@@ -73,6 +73,11 @@ impl Error {
         Self::Unique(Map::from_iter([(member.to_owned(), value.into())]))
     }
 
+    /// The `message` of the body.
+    pub fn message(&self) -> String {
+        self.body()["message"].as_str().unwrap_or_default().to_owned()
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Request(status, _) => *status,
@@ -92,7 +97,8 @@ impl Error {
         }
     }
 
-    fn body(&self) -> Value {
+    /// The body of the answer.
+    pub fn body(&self) -> Value {
         match self {
             Self::Request(_, message) => json!({"message": message}),
             Self::UnsupportedMediaType => Value::Null,

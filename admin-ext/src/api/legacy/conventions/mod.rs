@@ -15,4 +15,4 @@ pub use body::Input;
 pub use error::Error;
 pub use path::Segments;
 pub use query::Query;
-pub use schema::{Field, Kind, Schema};
+pub use schema::{Checked, Field, Kind, Schema};

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use super::error::Error;
 use super::texts;
 use crate::model::{
-    Application, Credential, CredentialKind, Developer, DeveloperRef, PlainSecret, Plugin, PluginId, Service,
-    ServiceRef,
+    Application, Credential, CredentialKind, Developer, DeveloperRef, PlainSecret, Plugin, PluginId, Role,
+    RoleRef, Service, ServiceRef,
 };
 use crate::store::Store;
 
@@ -101,4 +101,17 @@ pub async fn find_service(store: &Store, segment: &str) -> Result<Option<Service
         return Ok(None);
     }
     Ok(store.service(&ServiceRef::parse(segment)).await?)
+}
+
+/// A role, by name or id.
+pub async fn role(store: &Store, segment: &str) -> Result<Role, Error> {
+    find_role(store, segment).await?.ok_or(Error::NotFound)
+}
+
+/// A role, by name or id, if there is one.
+pub async fn find_role(store: &Store, segment: &str) -> Result<Option<Role>, Error> {
+    if texts::storable(segment).is_err() {
+        return Ok(None);
+    }
+    Ok(store.role(&RoleRef::parse(segment)).await?)
 }

@@ -28,6 +28,20 @@ impl Problems {
         Self::Members(BTreeMap::from([(ENTITY.to_owned(), problems)]))
     }
 
+    /// These and others. Where both say something of one member, these count.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Members(mut ours), Self::Members(theirs)) => {
+                for (name, problem) in theirs {
+                    ours.entry(name).or_insert(problem);
+                }
+                Self::Members(ours)
+            }
+            (ours, _) => ours,
+        }
+    }
+
     /// The member at a dotted path is wrong.
     pub fn at(path: &str, problem: impl Into<String>) -> Self {
         path.rsplit('.').fold(Self::Here(problem.into()), |inner, name| {

@@ -9,10 +9,11 @@ use axum::response::Response;
 use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::error::Error;
-use super::reply;
-use crate::model::{Listed, Offset, PageRequest};
+use super::{reply, texts};
+use crate::model::{Listed, Offset, PageRequest, Timestamp};
 
 /// The arguments of a request, and its path as the caller wrote it.
 pub struct Query {
@@ -48,6 +49,56 @@ impl Query {
             Ok(_) => refuse(format!("value should be between {min} and {max}")),
             Err(_) => refuse("expected an integer".into()),
         }
+    }
+
+    /// A text argument of at most `max` bytes.
+    pub fn text(&self, name: &'static str, max: usize) -> Result<Option<&str>, Error> {
+        let Some(text) = self.argument(name) else {
+            return Ok(None);
+        };
+        let length = if text.len() > max { Err(format!("length must be at most {max}")) } else { Ok(()) };
+        match length.and_then(|()| texts::storable(text)) {
+            Ok(()) => Ok(Some(text)),
+            Err(problem) => Err(Error::InvalidOption { name, problem }),
+        }
+    }
+
+    /// An argument that says which of a few things is meant.
+    pub fn one_of<T: Copy>(
+        &self,
+        name: &'static str,
+        choices: impl Iterator<Item = (&'static str, T)>,
+    ) -> Result<Option<T>, Error> {
+        let Some(text) = self.argument(name) else {
+            return Ok(None);
+        };
+        let choices: Vec<_> = choices.collect();
+        if let Some((_, chosen)) = choices.iter().find(|(word, _)| *word == text) {
+            return Ok(Some(*chosen));
+        }
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        Err(Error::InvalidOption { name, problem: format!("expected one of: {}", words.join(", ")) })
+    }
+
+    /// An id.
+    pub fn uuid(&self, name: &'static str) -> Result<Option<Uuid>, Error> {
+        let parse = |text: &str| match Uuid::try_parse(text) {
+            Ok(id) => Ok(id),
+            Err(_) => Err(Error::InvalidOption { name, problem: "expected a valid UUID".into() }),
+        };
+        self.argument(name).map(parse).transpose()
+    }
+
+    /// An instant: seconds since the Unix epoch, or an RFC 3339 time.
+    pub fn time(&self, name: &'static str) -> Result<Option<Timestamp>, Error> {
+        let parse = |text: &str| {
+            let seconds = text.parse().ok().and_then(Timestamp::from_seconds);
+            let rfc_3339 = || text.parse::<jiff::Timestamp>().ok();
+            let at = seconds.or_else(|| rfc_3339().map(|at| Timestamp(at.as_millisecond())));
+            let problem = "expected seconds since the Unix epoch or an RFC 3339 time".to_owned();
+            at.ok_or(Error::InvalidOption { name, problem })
+        };
+        self.argument(name).map(parse).transpose()
     }
 
     /// The page that `size` and `offset` ask for.
@@ -144,6 +195,23 @@ mod tests {
                 matches!(query(&format!("/d?offset={offset}")).page(), Err(Error::InvalidOffset(_))),
                 "{offset}"
             );
+        }
+    }
+
+    #[test]
+    fn an_instant_is_written_as_seconds_or_as_rfc_3339() {
+        for (text, at) in [
+            ("0", 0),
+            ("1644620475", 1_644_620_475_000),
+            ("2022-02-11T23:01:15Z", 1_644_620_475_000),
+            ("2022-02-12T01:01:15.250%2B02:00", 1_644_620_475_250),
+        ] {
+            let found = query(&format!("/audit?since={text}")).time("since").ok();
+            assert_eq!(found, Some(Some(Timestamp(at))), "{text}");
+        }
+        for text in ["", "now", "1.5", "2022-02-11", "2022-02-11T23:01:15", "9223372036854775807"] {
+            let found = query(&format!("/audit?since={text}")).time("since");
+            assert!(matches!(found, Err(Error::InvalidOption { name: "since", .. })), "{text}");
         }
     }
 

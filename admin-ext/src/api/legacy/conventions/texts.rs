@@ -1,8 +1,9 @@
 //! What texts of particular kinds must look like, with the message for those that do not. No entity is known here.
 
+use serde_json::{Map, Value};
 use url::Url;
 
-use crate::model::{Email, rules};
+use crate::model::{Email, MetaField, role, rules};
 
 /// Text that either database can store.
 pub fn storable(text: &str) -> Result<(), String> {
@@ -14,6 +15,21 @@ pub fn email(text: &str) -> Result<(), String> {
     Email::parse(text).map(|_| ()).map_err(|invalid| invalid.reason)
 }
 
+/// One address that may have a name before it.
+pub fn mailbox(text: &str) -> Result<(), String> {
+    rules::mailbox("address", text).map_err(|invalid| invalid.reason)
+}
+
+/// The JSON text of what developers tell about themselves.
+pub fn meta_fields(text: &str) -> Result<(), String> {
+    MetaField::parse_list(text).map(drop).map_err(|invalid| invalid.reason)
+}
+
+/// The JSON text of an object.
+pub fn json_object(text: &str) -> Result<(), String> {
+    serde_json::from_str::<Map<String, Value>>(text).map(drop).map_err(|_| "expected a JSON object".into())
+}
+
 /// A redirection endpoint (RFC 6749, 3.1.2): absolute, with a host, and without a fragment. Schemes that a browser would
 /// execute are refused.
 pub fn redirect_uri(text: &str) -> Result<(), String> {
@@ -23,6 +39,14 @@ pub fn redirect_uri(text: &str) -> Result<(), String> {
         return Err(format!("scheme not allowed in '{text}'"));
     }
     Ok(())
+}
+
+/// An `http` or `https` URL with a host.
+pub fn http_url(text: &str) -> Result<(), String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        _ => Err("expected a URL like https://host/path".into()),
+    }
 }
 
 /// A tag: no control characters and none of the two that combine tags in a query.
@@ -48,6 +72,11 @@ pub fn service_name(text: &str) -> Result<(), String> {
         None if uuid::Uuid::try_parse(text).is_ok() => Err("must not be a UUID".into()),
         None => Ok(()),
     }
+}
+
+/// The name of a role.
+pub fn role_name(text: &str) -> Result<(), String> {
+    role::check_name(text).map_err(|invalid| invalid.reason)
 }
 
 /// The name of the header, argument or field that carries a key.
@@ -123,6 +152,11 @@ mod tests {
                 "javascript://x/%0aalert(1)",
                 "mailto:a@b",
             ],
+        );
+        assert_table(
+            http_url,
+            &["https://example.com", "http://localhost:8080/realms/a"],
+            &["", "example.com", "ftp://example.com", "https://"],
         );
         assert_table(
             service_name,

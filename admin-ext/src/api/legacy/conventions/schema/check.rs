@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value};
 
 use super::super::problems::Problems;
 use super::super::texts;
-use super::{Access, Field, Kind, TextCheck};
+use super::{Access, Checked, Field, Kind, TextCheck};
 use crate::model::rules;
 
 pub(super) struct Checker {
@@ -30,7 +30,7 @@ impl Checker {
         fields: &[Field],
         mut given: Map<String, Value>,
         current: Option<&Map<String, Value>>,
-    ) -> Result<Map<String, Value>, Problems> {
+    ) -> Checked {
         let mut accepted = Map::new();
         let mut problems = BTreeMap::new();
         for field in fields {
@@ -46,7 +46,7 @@ impl Checker {
             }
         }
         problems.extend(given.into_iter().map(|(name, _)| (name, problem("unknown field"))));
-        if problems.is_empty() { Ok(accepted) } else { Err(Problems::Members(problems)) }
+        Checked { accepted, problems }
     }
 
     fn member(
@@ -101,8 +101,8 @@ impl Checker {
             }
             Kind::Record(fields) => self.record(fields, value, now),
             Kind::Reference => self.reference(value),
-            Kind::JsonText { max, rules } => json_text(value, *max, *rules),
             Kind::Object { max } => object(value, *max),
+            Kind::JsonText { max, check } => json_text(value, *max, *check),
             Kind::Any => Ok(self.like(value, now)),
         }
     }
@@ -164,11 +164,11 @@ impl Checker {
         let accepted = match now {
             Some(now) if self.update => {
                 let mut merged = now.clone();
-                merged.extend(self.members(fields, given, Some(now))?);
+                merged.extend(self.members(fields, given, Some(now)).accepted()?);
                 merged
             }
             // There is nothing to merge with, so the record is made new.
-            _ => Checker { update: false, ..*self }.members(fields, given, None)?,
+            _ => Checker { update: false, ..*self }.members(fields, given, None).accepted()?,
         };
         Ok(Value::Object(accepted))
     }
@@ -253,28 +253,17 @@ fn object(value: Value, max: usize) -> Result<Value, Problems> {
     Ok(value)
 }
 
-fn json_text(
-    value: Value,
-    max: usize,
-    rules: fn(&Map<String, Value>) -> Result<(), Problems>,
-) -> Result<Value, Problems> {
-    let not_object = || problem("expected a JSON object");
-    let (text, members) = match value {
-        Value::String(text) => {
-            let Ok(Value::Object(members)) = serde_json::from_str(&text) else {
-                return Err(not_object());
-            };
-            (text, members)
-        }
-        Value::Object(members) => (serde_json::to_string(&members).map_err(|_| not_object())?, members),
-        _ => return Err(not_object()),
+fn json_text(value: Value, max: usize, check: TextCheck) -> Result<Value, Problems> {
+    let text = match value {
+        Value::String(text) => text,
+        other => other.to_string(),
     };
     length(text.len(), 0, max)?;
     // Escaped NUL characters are as impossible to store as plain ones once a member is read out.
     if text.contains("\\u0000") {
         return Err(problem("must not contain a NUL character"));
     }
-    rules(&members)?;
+    check(&text).map_err(problem)?;
     Ok(Value::String(text))
 }
 

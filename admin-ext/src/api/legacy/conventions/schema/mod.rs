@@ -8,6 +8,8 @@ mod check;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use self::check::Checker;
@@ -72,10 +74,10 @@ pub enum Kind {
     Record(&'static [Field]),
     /// Another entity, by its id or by its name.
     Reference,
-    /// An object that is stored as its JSON text; given as either.
+    /// A value that is stored as its JSON text; given as either.
     JsonText {
         max: usize,
-        rules: fn(&Map<String, Value>) -> Result<(), Problems>,
+        check: TextCheck,
     },
     /// Any object, of so many bytes as JSON at most.
     Object {
@@ -149,14 +151,52 @@ impl Schema {
 
     /// Validates the members of a new entity. Defaults are filled in; members without a value are absent.
     pub fn insert(&self, input: Input) -> Result<Map<String, Value>, Error> {
+        self.check_insert(input).finish()
+    }
+
+    /// [`Schema::insert`], for callers who have rules of their own to add.
+    pub fn check_insert(&self, input: Input) -> Checked {
         let checker = Checker { coerce: input.coerce, update: false };
-        checker.members(self.fields, input.members, None).map_err(Error::Schema)
+        checker.members(self.fields, input.members, None)
     }
 
     /// Validates changes to an entity whose answer is `current`. Only the members that were given come out; null where one
     /// is unset. Records are merged with what they are now.
     pub fn update(&self, input: Input, current: &Value) -> Result<Map<String, Value>, Error> {
+        self.check_update(input, current).finish()
+    }
+
+    /// [`Schema::update`], for callers who have rules of their own to add.
+    pub fn check_update(&self, input: Input, current: &Value) -> Checked {
         let checker = Checker { coerce: input.coerce, update: true };
-        checker.members(self.fields, input.members, current.as_object()).map_err(Error::Schema)
+        checker.members(self.fields, input.members, current.as_object())
+    }
+}
+
+/// What a schema made of input: the members that are as they should be, and what is wrong with the others. Rules that
+/// need more than the input are added here, so that everything that is wrong is told at once.
+pub struct Checked {
+    accepted: Map<String, Value>,
+    problems: BTreeMap<String, Problems>,
+}
+
+impl Checked {
+    /// What a member is to be; `None` where it is not given, or wrong.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.accepted.get(name)
+    }
+
+    /// Refuses a member. What was wrong with it already is told instead.
+    pub fn refuse(&mut self, name: &str, problems: Problems) {
+        self.problems.entry(name.to_owned()).or_insert(problems);
+    }
+
+    /// The members, if nothing is wrong.
+    pub fn finish(self) -> Result<Map<String, Value>, Error> {
+        self.accepted().map_err(Error::Schema)
+    }
+
+    fn accepted(self) -> Result<Map<String, Value>, Problems> {
+        if self.problems.is_empty() { Ok(self.accepted) } else { Err(Problems::Members(self.problems)) }
     }
 }

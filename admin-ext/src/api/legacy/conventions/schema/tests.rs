@@ -1,5 +1,6 @@
 //! What input becomes and with which words it is refused, kind by kind.
 
+use super::super::texts;
 use super::*;
 use serde_json::json;
 
@@ -17,7 +18,7 @@ const SCHEMA: Schema = Schema {
         Field::new("tags", Kind::Set { of: &Kind::text(8), max: 3 }),
         Field::new("config", Kind::Record(CONFIG)),
         Field::new("service", Kind::Reference),
-        Field::new("meta", Kind::JsonText { max: 64, rules: |_| Ok(()) }),
+        Field::new("meta", Kind::JsonText { max: 64, check: texts::json_object }),
         Field::read_only("created_at"),
     ],
 };
@@ -156,4 +157,16 @@ fn a_set_keeps_each_value_once() {
         inserted(json!({"name": "x", "tags": ["b", "a", "b"]}), false),
         Ok(json!({"name": "x", "status": 1, "tags": ["b", "a"]}))
     );
+}
+
+#[test]
+fn a_rule_of_the_caller_is_told_with_the_others_and_never_hides_one() {
+    let mut checked = SCHEMA.check_insert(input(json!({"status": 9, "color": "red"}), false));
+    assert_eq!((checked.get("color"), checked.get("status")), (Some(&json!("red")), None));
+    for member in ["color", "status"] {
+        checked.refuse(member, Problems::Here("not today".into()));
+    }
+    let expected = json!({"name": "required field missing", "status": "value should be between 0 and 3",
+        "color": "not today"});
+    assert_eq!(checked.finish().map_err(fields), Err(expected));
 }

@@ -1,0 +1,273 @@
+//! Holds every exchange with the admin extension against its OpenAPI document: the operation, the query arguments, the
+//! status, and the members of both bodies must be described, and nothing else may be there. All scenarios send their
+//! requests through here, so each of them also proves that document and behaviour agree.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use jsonschema::Validator;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+/// One exchange.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    pub method: &'a Method,
+    pub path: &'a str,
+    /// Names of the query's arguments.
+    pub arguments: &'a [String],
+    /// The body of the request, if it is JSON.
+    pub sent: Option<Value>,
+    pub status: u16,
+    pub content_type: &'a str,
+    pub body: &'a [u8],
+}
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| json!(app_auth_admin::api::openapi()));
+
+/// Validators by the JSON pointer of the schema they were made from.
+static VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> = LazyLock::new(Mutex::default);
+
+/// Every operation of the document: method and path.
+pub fn operations() -> Vec<(String, String)> {
+    let paths = DOCUMENT["paths"].as_object().into_iter().flatten();
+    paths
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().into_iter().flatten();
+            methods.map(move |(method, _)| (method.to_uppercase(), path.clone()))
+        })
+        .collect()
+}
+
+/// The operation of the document that a request is for.
+pub fn operation(method: &Method, path: &str) -> Option<(String, String)> {
+    let path = path.strip_prefix("/default").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let mut fitting: Vec<_> = operations()
+        .into_iter()
+        .filter(|(known, template)| known == method && fits(template, path))
+        .collect();
+    // Of several, the one with the fewest variables.
+    fitting.sort_by_key(|(_, template)| template.matches('{').count());
+    fitting.into_iter().next()
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if wanted == given => {}
+            (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Checks one exchange.
+///
+/// # Errors
+/// The first thing in which document and behaviour differ.
+pub fn check(exchange: &Exchange<'_>) -> Result<()> {
+    differences(exchange).with_context(|| {
+        let Exchange { method, path, status, .. } = exchange;
+        format!("{method} {path} → {status} is not as the OpenAPI document has it")
+    })
+}
+
+fn differences(exchange: &Exchange<'_>) -> Result<()> {
+    if exchange.method == Method::OPTIONS || exchange.status == 405 {
+        return Ok(());
+    }
+    let Some((method, path)) = operation(exchange.method, exchange.path) else {
+        ensure!(exchange.status == 404 || exchange.status == 401, "there is no such operation");
+        return Ok(());
+    };
+    let pointer = format!("/paths/{}/{}", escape(&path), method.to_lowercase());
+    let described = DOCUMENT.pointer(&pointer).context("there is no such operation")?;
+    let status = exchange.status.to_string();
+    let Some(response) = described["responses"].get(&status) else { bail!("the status is not described") };
+
+    let media = exchange.content_type.split(';').next().unwrap_or_default().trim();
+    match response["content"].as_object() {
+        None => ensure!(exchange.body.is_empty() || media != "application/json", "a body is not described"),
+        Some(_) if exchange.method == Method::HEAD => {}
+        Some(content) => {
+            let (name, _) =
+                content.iter().find(|(name, _)| *name == media).context("another content type")?;
+            if media == "application/json" {
+                let body = serde_json::from_slice(exchange.body).context("the body is no JSON")?;
+                let schema = format!("{pointer}/responses/{status}/content/{}/schema", escape(name));
+                validate(&schema, &body).context("the answer")?;
+            }
+        }
+    }
+    if exchange.status < 300 {
+        let known: Vec<_> = described["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|parameter| parameter["in"] == "query")
+            .filter_map(|parameter| parameter["name"].as_str())
+            .collect();
+        let unknown = exchange.arguments.iter().find(|argument| !known.contains(&argument.as_str()));
+        ensure!(unknown.is_none(), "the argument {unknown:?} is not described");
+        if let Some(sent) = &exchange.sent
+            && method != "DELETE"
+            && method != "GET"
+        {
+            let schema = format!("{pointer}/requestBody/content/application~1json/schema");
+            let sent = without_repeats(sent, &schema, exchange);
+            validate(&schema, &sent).context("the request")?;
+        }
+    }
+    Ok(())
+}
+
+/// What a change sends without what only repeats what the answer says: members that the server sets may be sent back.
+fn without_repeats(sent: &Value, schema: &str, exchange: &Exchange<'_>) -> Value {
+    let (Value::Object(members), true) = (sent, exchange.method == Method::PATCH) else {
+        return sent.clone();
+    };
+    let answer: Value = serde_json::from_slice(exchange.body).unwrap_or_default();
+    let answer = answer.get("developer").filter(|inner| inner["email"].is_string()).unwrap_or(&answer);
+    let described = DOCUMENT.pointer(schema).map(members_of).unwrap_or_default();
+    let kept = members.iter().filter(|(name, value)| {
+        described.contains(&name.as_str()) || answer.get(name.as_str()) != Some(*value)
+    });
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// The members that a schema names.
+fn members_of(schema: &'static Value) -> Vec<&'static str> {
+    let own = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let parts = schema["allOf"].as_array().into_iter().flatten();
+    let target = schema["$ref"].as_str().and_then(|target| DOCUMENT.pointer(target.trim_start_matches('#')));
+    own.chain(parts.chain(target).flat_map(members_of)).collect()
+}
+
+fn escape(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}
+
+fn validate(pointer: &str, instance: &Value) -> Result<()> {
+    if DOCUMENT.pointer(pointer).is_none() {
+        bail!("there is no schema at {pointer}");
+    }
+    let problems: Vec<_> = validator(pointer)?
+        .iter_errors(instance)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    ensure!(problems.is_empty(), "{}\nin {instance}", problems.join("\n"));
+    Ok(())
+}
+
+fn validator(pointer: &str) -> Result<&'static Validator> {
+    let mut validators = VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = validators.get(pointer) {
+        return Ok(known);
+    }
+    let schema = DOCUMENT.pointer(pointer).context("no such schema")?;
+    let components: Map<_, _> = DOCUMENT["components"]["schemas"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, schema)| (name.clone(), closed_within(schema)))
+        .collect();
+    let whole = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "components": {"schemas": components},
+        "allOf": [closed(schema)],
+    });
+    let made = jsonschema::validator_for(&whole).map_err(|error| anyhow::anyhow!("{pointer}: {error}"))?;
+    // One for each schema of the document, for as long as the tests run.
+    let made: &'static Validator = Box::leak(Box::new(made));
+    validators.insert(pointer.to_owned(), made);
+    Ok(made)
+}
+
+/// The schema of a value, where members it does not name are refused.
+fn closed(schema: &Value) -> Value {
+    let inner = closed_within(schema);
+    if is_object(schema, 0) { json!({"allOf": [inner], "unevaluatedProperties": false}) } else { inner }
+}
+
+/// The schema with the values inside it closed. It stays open itself, because others may be composed of it.
+fn closed_within(schema: &Value) -> Value {
+    let Value::Object(members) = schema else { return schema.clone() };
+    let parts = members.iter().map(|(name, value)| {
+        let value = match (name.as_str(), value) {
+            ("properties", Value::Object(inner)) => {
+                inner.iter().map(|(name, schema)| (name.clone(), closed(schema))).collect()
+            }
+            ("items" | "additionalProperties", schema) => closed(schema),
+            // What a value may be one of: each is the whole value.
+            ("oneOf", Value::Array(choices)) => choices.iter().map(closed).collect(),
+            ("allOf" | "anyOf", Value::Array(parts)) => parts.iter().map(closed_within).collect(),
+            (_, value) => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    Value::Object(parts.collect())
+}
+
+/// Whether the schema names the members of an object. One that names none describes any object.
+fn is_object(schema: &Value, depth: usize) -> bool {
+    let named = schema["properties"].as_object().is_some_and(|properties| !properties.is_empty());
+    let parts = ["allOf", "anyOf"].iter().filter_map(|name| schema[*name].as_array()).flatten();
+    let composed = depth < 8 && parts.clone().any(|part| is_object(part, depth + 1));
+    // A part that describes any object keeps the whole open.
+    let open = parts.clone().any(|part| part["type"] == "object" && part["properties"].is_null());
+    let target =
+        schema["$ref"].as_str().and_then(|reference| DOCUMENT.pointer(reference.trim_start_matches('#')));
+    let referred = depth < 8 && target.is_some_and(|target| is_object(target, depth + 1));
+    (named || composed || referred) && !open && schema["additionalProperties"].is_null()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &Value) -> Result<()> {
+        let body = body.to_string();
+        check(&Exchange {
+            method: &Method::GET,
+            path: "/developers/a@example.com",
+            arguments: &[],
+            sent: None,
+            status,
+            content_type: "application/json; charset=utf-8",
+            body: body.as_bytes(),
+        })
+    }
+
+    #[test]
+    fn what_the_document_does_not_have_is_noticed() {
+        let id = "855fe098-3bb3-4041-8a3d-149a9e5462c6";
+        let good = json!({"consumer": {"id": id}, "created_at": 1, "email": "a@example.com", "id": id, "status": 0, "updated_at": 1});
+        answer(200, &good).unwrap_or_else(|error| panic!("{error:?}"));
+
+        let mut unknown = good.clone();
+        unknown["surprise"] = json!(1);
+        let mut inside = good.clone();
+        inside["consumer"]["surprise"] = json!(1);
+        let mut mistyped = good.clone();
+        mistyped["status"] = json!("0");
+        let missing = json!({"id": id});
+        for bad in [unknown, inside, mistyped, missing] {
+            assert!(answer(200, &bad).is_err(), "{bad}");
+        }
+        assert!(answer(201, &good).is_err());
+        assert!(answer(500, &json!({"message": "x"})).is_err());
+        assert!(answer(404, &json!({"message": "Not found"})).is_ok());
+    }
+
+    #[test]
+    fn the_most_particular_operation_is_meant() {
+        let found = |path| operation(&Method::GET, path).map(|(_, path)| path);
+        assert_eq!(found("/developers/x").as_deref(), Some("/developers/{developer}"));
+        assert_eq!(found("/default/developers").as_deref(), Some("/developers"));
+        assert_eq!(found("/nothing"), None);
+    }
+}

@@ -46,9 +46,13 @@ CREATE TABLE developer_plugins (
     name TEXT NOT NULL,
     instance_name TEXT,
     enabled BIGINT NOT NULL,
-    -- JSON texts.
-    protocols TEXT NOT NULL,
-    config TEXT NOT NULL,
+    -- JSON texts. Protocols are absent where the plugin's own default holds.
+    protocols TEXT,
+    given TEXT NOT NULL,
+    -- Something in `given` came as the text of a form, and nobody has said yet what it stands for.
+    textual BIGINT NOT NULL,
+    -- As Kong answered it, defaults included; absent: Kong has not been asked.
+    answered TEXT,
     tags TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
@@ -67,17 +71,32 @@ CREATE TABLE settings (
 CREATE TABLE kong_sync (
     target TEXT NOT NULL,
     id BLOB NOT NULL,
+    -- The consumer it is about or belongs to: what is told of one consumer is told by one at a time.
+    consumer BLOB NOT NULL,
     -- Grows with every change of the entity, so that news during a call are not lost.
     version BIGINT NOT NULL,
     attempts BIGINT NOT NULL,
     next_at BIGINT NOT NULL,
+    -- Until then somebody is telling Kong.
+    claimed_until BIGINT NOT NULL,
     -- Kong understood and refused; nothing but another change will help.
     refused BIGINT NOT NULL,
     error TEXT,
-    changed_at BIGINT NOT NULL,
+    -- Since when Kong is behind.
+    created_at BIGINT NOT NULL,
     PRIMARY KEY (target, id)
 );
 CREATE INDEX kong_sync_due ON kong_sync (refused, next_at);
+CREATE INDEX kong_sync_consumer ON kong_sync (consumer);
+CREATE INDEX kong_sync_created ON kong_sync (created_at, id);
+CREATE INDEX developers_consumer ON developers (consumer);
+CREATE INDEX applications_consumer ON applications (consumer);
+
+-- Which Kong was told of everything there is.
+CREATE TABLE kong_followed (
+    id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    url TEXT NOT NULL
+);
 
 -- Mails that are still to be sent.
 CREATE TABLE mails (

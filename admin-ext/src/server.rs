@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::api::{self, App};
 use crate::config::Config;
+use crate::kong::Kong;
 use crate::mail::{self, Mailer};
 use crate::model::PlainSecret;
 use crate::nodes::Nodes;
@@ -40,10 +41,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let (stop, stopping) = watch::channel(false);
     let nodes = Nodes::load(store.clone()).await?;
-    let background = background(&store, &nodes);
+    let kong = config.kong.as_ref().map(Kong::new).transpose()?;
+    let mut background = background(&store, &nodes);
     let outbox = tokio::spawn(mail::outbox::run(store.clone(), mailer.clone(), stopping.clone()));
+    if let Some(kong) = kong.clone() {
+        let store = store.clone();
+        background.spawn(async move { kong.keep_telling(&store).await });
+    }
     let settings = Arc::new(config.api);
-    let app = App { store: store.clone(), nodes: nodes.clone(), mailer, settings, stopping };
+    let app = App { store: store.clone(), nodes: nodes.clone(), mailer, kong, settings, stopping };
     let router = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
 
     say(&format!("listening on http://{address}"));

@@ -7,6 +7,7 @@ pub mod binaries;
 pub mod client;
 pub mod contract;
 pub mod gateway;
+pub mod kong_double;
 pub mod portal;
 pub mod ports;
 pub mod postgres;

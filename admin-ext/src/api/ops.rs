@@ -94,6 +94,12 @@ async fn metrics(State(app): State<App>) -> Response {
     if let Ok(waiting) = app.store.mails_count().await {
         metrics::gauge!("app_auth_admin_mails_waiting").set(as_f64(waiting));
     }
+    if app.kong.is_some()
+        && let Ok(markers) = app.store.marker_counts().await
+    {
+        metrics::gauge!("app_auth_admin_kong_pending").set(as_f64(markers.pending));
+        metrics::gauge!("app_auth_admin_kong_refused").set(as_f64(markers.refused));
+    }
     recorder.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render()).into_response()
 }
@@ -153,6 +159,12 @@ pub fn recorder() -> &'static PrometheusHandle {
         metrics::describe_counter!(
             "app_auth_admin_mails_failed_total",
             "Attempts to send a mail that failed."
+        );
+        metrics::describe_gauge!("app_auth_admin_kong_pending", "Things Kong has still to be told.");
+        metrics::describe_gauge!("app_auth_admin_kong_refused", "Things Kong was told and refused.");
+        metrics::describe_counter!(
+            "app_auth_admin_kong_calls_total",
+            "Calls of Kong's Admin API by outcome."
         );
         handle
     })

@@ -56,6 +56,7 @@ impl TestApi {
             store: test.store.clone(),
             nodes: nodes.clone(),
             mailer: mailer(),
+            kong: None,
             settings: Arc::new(settings),
             stopping,
         };

@@ -3,11 +3,13 @@
 pub mod ambient;
 pub mod application;
 pub mod connection;
+pub mod consumer;
 pub mod credential;
 pub mod developer;
 pub mod developer_credential;
 pub mod mail;
 pub mod page;
+pub mod plugin;
 pub mod portal;
 pub mod role;
 pub mod rules;
@@ -17,6 +19,7 @@ pub mod service;
 pub use ambient::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
 pub use application::{Application, ApplicationPatch, NewApplication};
 pub use connection::{Connection, ConnectionDetail, ConnectionPatch, NewConnection};
+pub use consumer::Consumer;
 pub use credential::{
     ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
 };
@@ -26,6 +29,7 @@ pub use developer_credential::{
 };
 pub use mail::{MailContext, MailFate, MailTemplate, WaitingMail};
 pub use page::{Listed, Offset, PageRequest};
+pub use plugin::{NewPlugin, Plugin, PluginAnswer, PluginId, PluginPatch};
 pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig, PortalSettings};
 pub use role::{NewRole, Role, RolePatch, RoleRef};
 pub use rules::Invalid;

@@ -109,10 +109,10 @@ impl Writer {
         let application = Application {
             id: match new.id {
                 Some(id) => id,
-                None => ApplicationId(self.store.random_id()?),
+                None => ApplicationId(self.new_id()?),
             },
             developer,
-            consumer: ConsumerId(self.store.random_id()?),
+            consumer: ConsumerId(self.new_id()?),
             name: new.name,
             redirect_uri: new.redirect_uri,
             description: new.description,
@@ -139,6 +139,7 @@ impl Writer {
         .execute(self.conn())
         .await
         .map_err(|error| name_value(error, &application))?;
+        self.mark_application(None, Some(&application));
         self.audit_created(&application).await?;
         Ok(application)
     }
@@ -175,6 +176,7 @@ impl Writer {
         if before.custom_id != after.custom_id {
             self.touch_application(id);
         }
+        self.mark_application(Some(&before), Some(&after));
         self.audit_updated(&before, &after).await?;
         Ok(after)
     }
@@ -201,6 +203,7 @@ pub(super) async fn delete(writer: &mut Writer, id: ApplicationId) -> Result<()>
         .execute(writer.conn())
         .await?;
     writer.touch_application(id);
+    writer.mark_application(Some(&before), None);
     writer.audit_deleted(&before).await
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::mails::Notice;
 use super::sql::{AnyQuery, Columns as _, List};
-use super::{Entity, Result, Store, StoreError, Writer, applications, roles};
+use super::{Entity, Result, Store, StoreError, Writer, applications, plugins, roles};
 use crate::model::{
     Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, Listed, NewDeveloper, Offset,
     PageRequest, PlainSecret, StatusCode as _, Timestamp,
@@ -164,13 +164,13 @@ impl Writer {
         let developer = Developer {
             id: match new.id {
                 Some(id) => id,
-                None => DeveloperId(self.store.random_id()?),
+                None => DeveloperId(self.new_id()?),
             },
             email: new.email,
             status: new.status,
             meta: new.meta,
             custom_id: new.custom_id,
-            consumer: ConsumerId(self.store.random_id()?),
+            consumer: ConsumerId(self.new_id()?),
             password_hash: new.password_hash,
             roles: roles::sorted(new.roles),
             approved_at: (new.status == DeveloperStatus::Approved).then_some(self.now),
@@ -196,6 +196,7 @@ impl Writer {
         .await
         .map_err(|error| name_value(error, &developer))?;
         roles::assign(self, developer.id, &developer.roles).await?;
+        self.mark_developer(None, Some(&developer));
         self.audit_created(&developer).await?;
         self.notify(Notice::Developer { before: None, after: &developer }).await?;
         Ok(developer)
@@ -238,6 +239,7 @@ impl Writer {
                 self.touch_application(application);
             }
         }
+        self.mark_developer(Some(&before), Some(&after));
         self.audit_updated(&before, &after).await?;
         self.notify(Notice::Developer { before: Some(&before), after: &after }).await?;
         Ok(after)
@@ -249,11 +251,13 @@ impl Writer {
         for application in applications_of(self.conn(), id).await? {
             applications::delete(self, application).await?;
         }
+        plugins::audit_all_deleted(self, id).await?;
         self.audit_credentials_of(id).await?;
         sqlx::query("DELETE FROM developers WHERE id = $1")
             .bind(id.as_bytes().as_slice())
             .execute(self.conn())
             .await?;
+        self.mark_developer(Some(&before), None);
         self.audit_deleted(&before).await
     }
 }

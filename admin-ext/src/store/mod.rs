@@ -12,10 +12,12 @@ mod developer_credentials;
 mod developers;
 pub mod error;
 pub mod feed;
+pub mod kong;
 mod listen;
 mod mails;
 mod nodes;
 mod open;
+mod plugins;
 mod portal;
 mod records;
 mod roles;
@@ -77,6 +79,8 @@ struct Inner {
     limits: Limits,
     portal: PortalConfig,
     follows_kong: bool,
+    /// Rings when there is something to tell Kong.
+    kong_news: Notify,
     /// The newest revision known to be committed, by this or any other replica.
     newest: watch::Sender<Revision>,
     /// Told when a change has left mails behind.

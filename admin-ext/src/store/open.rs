@@ -120,6 +120,7 @@ impl Store {
             limits: options.limits,
             portal: options.portal,
             follows_kong: options.follows_kong,
+            kong_news: Notify::new(),
             newest,
             mails: Notify::new(),
         })))

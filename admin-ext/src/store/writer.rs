@@ -11,6 +11,7 @@ use app_auth_core::ids::{ApplicationId, Revision, ServiceId};
 use sqlx::AnyConnection;
 use sqlx::{Any, Transaction};
 
+use super::kong::Marks;
 use super::listen::CHANNEL;
 use super::mails::Mails;
 use super::sql::{Backend, Columns as _, signed};
@@ -28,6 +29,8 @@ pub struct Writer {
     pub(super) applications: BTreeSet<ApplicationId>,
     pub(super) services: BTreeSet<ServiceId>,
     pub(super) mails: Mails,
+    /// What Kong has to be told.
+    pub(super) kong: Marks,
     began: Instant,
 }
 
@@ -37,6 +40,7 @@ pub struct Mark {
     head: Head,
     applications: BTreeSet<ApplicationId>,
     services: BTreeSet<ServiceId>,
+    kong: Marks,
 }
 
 /// The counters of the head row.
@@ -78,6 +82,7 @@ impl Store {
             applications: BTreeSet::new(),
             services: BTreeSet::new(),
             mails: Mails::default(),
+            kong: Marks::default(),
             began,
         })
     }
@@ -100,6 +105,7 @@ impl Writer {
     async fn finish(mut self) -> Result<Revision> {
         let before = self.head.revision;
         self.derive_records().await?;
+        let kong_news = self.write_marks().await?;
         sqlx::query("UPDATE head SET revision = $1, oldest = $2, records = $3, audit = $4 WHERE id = 1")
             .bind(signed(self.head.revision))
             .bind(signed(self.head.oldest))
@@ -121,6 +127,9 @@ impl Writer {
         if self.mails == Mails::Some {
             self.store.0.mails.notify_one();
         }
+        if kong_news {
+            self.store.kong_news().notify_one();
+        }
         metrics::histogram!("app_auth_admin_write_seconds").record(self.began.elapsed().as_secs_f64());
         Ok(revision)
     }
@@ -128,7 +137,12 @@ impl Writer {
     /// Remembers where the change stands, so that what follows can be undone by itself. Marks do not nest.
     pub async fn mark(&mut self) -> Result<Mark> {
         sqlx::query("SAVEPOINT mark").execute(&mut *self.tx).await?;
-        Ok(Mark { head: self.head, applications: self.applications.clone(), services: self.services.clone() })
+        Ok(Mark {
+            head: self.head,
+            applications: self.applications.clone(),
+            services: self.services.clone(),
+            kong: self.kong.clone(),
+        })
     }
 
     /// Keeps what followed the mark.
@@ -141,7 +155,8 @@ impl Writer {
     pub async fn undo(&mut self, mark: Mark) -> Result<()> {
         sqlx::query("ROLLBACK TO SAVEPOINT mark").execute(&mut *self.tx).await?;
         sqlx::query("RELEASE SAVEPOINT mark").execute(&mut *self.tx).await?;
-        Mark { head: self.head, applications: self.applications, services: self.services } = mark;
+        Mark { head: self.head, applications: self.applications, services: self.services, kong: self.kong } =
+            mark;
         Ok(())
     }
 

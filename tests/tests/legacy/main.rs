@@ -12,6 +12,7 @@ mod export;
 mod import;
 mod invite;
 mod lists;
+mod plugins;
 mod portal;
 mod reference;
 mod reference_developers;

@@ -15,6 +15,7 @@ use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::parameters::{ApplicationPath, DeveloperPath, PageArguments};
 use crate::api::App;
+use crate::kong;
 use crate::model::{Application, ApplicationPatch, NewApplication, Update, rules};
 use crate::store::Actor;
 
@@ -155,10 +156,11 @@ pub async fn create(
 ) -> Result<Response, Error> {
     let developer = path::developer(&app.store, &developer).await?;
     let new = new(input)?;
-    let mut writer = app.store.write(&actor).await?;
-    let application = writer.create_application(developer.id, new).await?;
-    let revision = writer.commit().await?;
-    Ok(reply::written(StatusCode::CREATED, &ApplicationBody::from(application), revision))
+    let input = (developer.id, new);
+    let created = kong::change(&app.store, app.kong.as_ref(), &actor, input, |writer, (developer, new)| {
+        Box::pin(async move { Ok::<_, Error>(writer.create_application(developer, new).await?) })
+    });
+    Ok(reply::changed(StatusCode::CREATED, created.await?, ApplicationBody::from))
 }
 
 /// An application to be made, as a request describes it.
@@ -223,10 +225,10 @@ pub async fn update(
         meta: changes.meta,
         custom_id: changes.custom_id,
     };
-    let mut writer = app.store.write(&actor).await?;
-    let application = writer.update_application(developer, id, patch).await?;
-    let revision = writer.commit().await?;
-    Ok(reply::written(StatusCode::OK, &ApplicationBody::from(application), revision))
+    let updated = kong::change(&app.store, app.kong.as_ref(), &actor, patch, move |writer, patch| {
+        Box::pin(async move { Ok::<_, Error>(writer.update_application(developer, id, patch).await?) })
+    });
+    Ok(reply::changed(StatusCode::OK, updated.await?, ApplicationBody::from))
 }
 
 /// Delete an application with its credentials and connections
@@ -244,9 +246,12 @@ pub async fn delete(
     Segments((developer, application)): Segments<(String, String)>,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let mut writer = app.store.write(&actor).await?;
-    writer.delete_application(application.developer, application.id).await?;
-    Ok(reply::deleted(writer.commit().await?))
+    let deleted = kong::change(&app.store, app.kong.as_ref(), &actor, application, |writer, application| {
+        Box::pin(async move {
+            Ok::<_, Error>(writer.delete_application(application.developer, application.id).await?)
+        })
+    });
+    Ok(reply::gone(&deleted.await?))
 }
 
 fn example() -> Value {

@@ -19,6 +19,7 @@ use super::conventions::{
 };
 use super::parameters::{DeveloperPath, PageArguments};
 use crate::api::App;
+use crate::kong;
 use crate::model::{
     self, Developer, DeveloperStatus, Email, Members, NewDeveloper, NewDeveloperCredential, PlainSecret,
     PluginKind, PortalAuth, PortalConfig, StatusCode as _, Update, rules,
@@ -169,13 +170,14 @@ pub async fn create(
     input: Input,
 ) -> Result<Response, Error> {
     let planned = plan(&app, input).await?;
-    let mut writer = app.store.write(&actor).await?;
-    let developer = planned.write(&mut writer).await?;
-    let revision = writer.commit().await?;
-    Ok(reply::written(StatusCode::OK, &DeveloperBody::from(developer), revision))
+    let created = kong::change(&app.store, app.kong.as_ref(), &actor, planned, |writer, planned| {
+        Box::pin(planned.write(writer))
+    });
+    Ok(reply::changed(StatusCode::OK, created.await?, DeveloperBody::from))
 }
 
 /// A developer that nothing but the database can refuse any more.
+#[derive(Clone)]
 pub struct Planned {
     new: NewDeveloper,
     key: Option<PlainSecret>,
@@ -274,10 +276,10 @@ pub async fn update(
         password_hash: hashed(&app, changes.password).await?,
         roles: changes.roles,
     };
-    let mut writer = app.store.write(&actor).await?;
-    let developer = writer.update_developer(id, patch).await?.into();
-    let revision = writer.commit().await?;
-    Ok(reply::written(StatusCode::OK, &Wrapped { developer }, revision))
+    let updated = kong::change(&app.store, app.kong.as_ref(), &actor, patch, move |writer, patch| {
+        Box::pin(async move { Ok::<_, Error>(writer.update_developer(id, patch).await?) })
+    });
+    Ok(reply::changed(StatusCode::OK, updated.await?, |developer| Wrapped { developer: developer.into() }))
 }
 
 /// What developers sign in with must be there.
@@ -346,14 +348,16 @@ pub async fn delete(
     Segments(developer): Segments<String>,
 ) -> Result<Response, Error> {
     let developer = path::find_developer(&app.store, &developer).await?;
-    let mut writer = app.store.write(&actor).await?;
-    if let Some(developer) = developer {
-        match writer.delete_developer(developer.id).await {
-            Ok(()) | Err(StoreError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(reply::deleted(writer.commit().await?))
+    let deleted = kong::change(&app.store, app.kong.as_ref(), &actor, developer, |writer, developer| {
+        Box::pin(async move {
+            let Some(developer) = developer else { return Ok(()) };
+            match writer.delete_developer(developer.id).await {
+                Ok(()) | Err(StoreError::NotFound(_)) => Ok(()),
+                Err(error) => Err(Error::from(error)),
+            }
+        })
+    });
+    Ok(reply::gone(&deleted.await?))
 }
 
 pub fn example() -> Value {

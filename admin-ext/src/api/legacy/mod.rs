@@ -13,9 +13,11 @@ mod export;
 mod import;
 mod invite;
 mod key_auth;
+mod kong_sync;
 mod mails;
 mod oauth2;
 mod parameters;
+mod plugins;
 mod roles;
 mod services;
 #[cfg(test)]
@@ -128,6 +130,10 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(oauth2::get, oauth2::delete))
         .routes(routes!(key_auth::list, key_auth::create))
         .routes(routes!(key_auth::get, key_auth::update, key_auth::delete))
+        .routes(routes!(plugins::list, plugins::create))
+        .routes(routes!(plugins::get, plugins::update, plugins::delete))
+        .routes(routes!(kong_sync::list, kong_sync::start))
+        .routes(routes!(kong_sync::retry))
         .routes(routes!(developer_credentials::list, developer_credentials::create))
         .routes(routes!(
             developer_credentials::get,

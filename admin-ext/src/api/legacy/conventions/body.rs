@@ -57,12 +57,17 @@ async fn read(headers: &HeaderMap, body: Bytes) -> Result<Input, Error> {
 /// The members of a JSON object.
 pub fn json(body: &[u8]) -> Result<Map<String, Value>, Error> {
     let value = serde_json::from_slice(body).map_err(|_| Error::bad_request("Cannot parse JSON body"))?;
-    let Value::Object(members) = value else {
+    let Value::Object(mut members) = value else {
         return Err(Error::bad_request("JSON body must be an object"));
     };
     let mut left = VALUES_MAX;
     for value in members.values() {
         bounded(value, DEPTH_MAX - 1, &mut left)?;
+    }
+    if members.keys().any(|name| name.contains('.')) {
+        // As some clients write what is nested, and as Kong reads it.
+        members = form::nest(members)
+            .map_err(|error| Error::bad_request(format!("Cannot parse JSON body: {error}")))?;
     }
     Ok(members)
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::problems::Problems;
 use super::reply;
+use crate::kong::Refusal;
 use crate::store::StoreError;
 
 /// Why a request was refused. Nothing has changed when one of these is answered.
@@ -48,6 +49,8 @@ pub enum Error {
         name: &'static str,
         problem: String,
     },
+    /// The Kong that follows refused; its answer is passed on as it is.
+    Kong(Refusal),
     /// Too many requests at once for the database; nothing is wrong with this one.
     Busy,
     /// The store failed; the cause is in the log and not in the answer.
@@ -72,7 +75,7 @@ impl Error {
 
     /// The `message` of the body.
     pub fn message(&self) -> String {
-        self.body()["message"].as_str().unwrap_or_default().to_owned()
+        self.body().get("message").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     fn status(&self) -> StatusCode {
@@ -80,6 +83,7 @@ impl Error {
             Self::Request(status, _) => *status,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unique(_) => StatusCode::CONFLICT,
+            Self::Kong(refusal) => StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST),
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store => StatusCode::INTERNAL_SERVER_ERROR,
@@ -98,6 +102,7 @@ impl Error {
         match self {
             Self::Request(_, message) => json!({"message": message}),
             Self::UnsupportedMediaType => Value::Null,
+            Self::Kong(refusal) => Value::Object(refusal.body.clone()),
             Self::NotFound => json!({"message": "Not found"}),
             Self::Busy => json!({"message": "The database is busy, try again"}),
             Self::Store => json!({"message": "An unexpected error occurred"}),
@@ -151,6 +156,12 @@ impl IntoResponse for Error {
             }
             _ => reply::json(self.status(), &self.body()),
         }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Kong(refusal)
     }
 }
 

@@ -41,6 +41,12 @@ pub fn decode<I>(fields: I) -> Result<Map<String, Value>, FormError>
 where
     I: IntoIterator<Item = (String, String)>,
 {
+    let leaf = |value: String| if value.is_empty() { Value::Null } else { Value::String(value) };
+    nest(fields.into_iter().map(|(name, value)| (name, leaf(value))))
+}
+
+/// Puts values where their names say.
+pub fn nest(fields: impl IntoIterator<Item = (String, Value)>) -> Result<Map<String, Value>, FormError> {
     let mut root = BTreeMap::new();
     for (count, (name, value)) in fields.into_iter().enumerate() {
         if count >= FIELDS_MAX {
@@ -57,8 +63,7 @@ where
         let Some(Step::Member(first)) = steps.next() else {
             return Err(FormError::Conflict(name));
         };
-        let leaf = if value.is_empty() { Value::Null } else { Value::String(value) };
-        insert(root.entry(first).or_insert(Node::Empty), steps, leaf)
+        insert(root.entry(first).or_insert(Node::Empty), steps, value)
             .map_err(|Contradiction| FormError::Conflict(name))?;
     }
     Ok(root.into_iter().map(|(name, node)| (name, node.into_value())).collect())

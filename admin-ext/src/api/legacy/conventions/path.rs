@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use super::error::Error;
 use super::texts;
 use crate::model::{
-    Application, Credential, CredentialKind, Developer, DeveloperRef, PlainSecret, Role, RoleRef, Service,
-    ServiceRef,
+    Application, Credential, CredentialKind, Developer, DeveloperRef, PlainSecret, Plugin, PluginId, Role,
+    RoleRef, Service, ServiceRef,
 };
 use crate::store::Store;
 
@@ -74,6 +74,18 @@ pub async fn credential(
         // A key may look like an id.
         None => store.credential_by_key(application.id, kind, &PlainSecret::new(segment)).await?,
         found => found,
+    };
+    found.ok_or(Error::NotFound)
+}
+
+/// A plugin of a developer, by id or by its `instance_name`, which is never a UUID.
+pub async fn plugin(store: &Store, developer: &Developer, segment: &str) -> Result<Plugin, Error> {
+    let found = match segment.parse::<PluginId>() {
+        Ok(id) => store.plugin(developer.id, id).await?,
+        Err(_) if texts::storable(segment).is_ok() => {
+            store.plugin_by_instance_name(developer.id, segment).await?
+        }
+        Err(_) => None,
     };
     found.ok_or(Error::NotFound)
 }

@@ -2,11 +2,15 @@
 //! that waits for gateways.
 
 use app_auth_core::ids::Revision;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::kong::{Changed, Sync};
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+/// Whether the Kong that follows knows of a change; absent where it is none of its business.
+const KONG_SYNC: HeaderName = HeaderName::from_static("x-kong-sync");
 
 /// A JSON answer.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
@@ -37,6 +41,31 @@ pub fn written(status: StatusCode, body: &impl Serialize, revision: Revision) ->
 /// The answer to a deletion.
 pub fn deleted(revision: Revision) -> Response {
     at(StatusCode::NO_CONTENT.into_response(), revision)
+}
+
+/// The answer to a change of which a Kong may have been told: what the entity is now.
+pub fn changed<T, B: Serialize>(
+    status: StatusCode,
+    changed: Changed<T>,
+    body: impl FnOnce(T) -> B,
+) -> Response {
+    let Changed { value, revision, sync } = changed;
+    told(written(status, &body(value), revision), sync)
+}
+
+/// The answer to a deletion of which a Kong may have been told.
+pub fn gone<T>(changed: &Changed<T>) -> Response {
+    told(deleted(changed.revision), changed.sync)
+}
+
+fn told(mut response: Response, sync: Option<Sync>) -> Response {
+    let word = match sync {
+        None => return response,
+        Some(Sync::Applied) => "applied",
+        Some(Sync::Pending) => "pending",
+    };
+    response.headers_mut().insert(KONG_SYNC, HeaderValue::from_static(word));
+    response
 }
 
 fn at(mut response: Response, revision: Revision) -> Response {

@@ -101,6 +101,7 @@ impl Checker {
             }
             Kind::Record(fields) => self.record(fields, value, now),
             Kind::Reference => self.reference(value),
+            Kind::Object { max } => object(value, *max),
             Kind::JsonText { max, check } => json_text(value, *max, *check),
             Kind::Any => Ok(self.like(value, now)),
         }
@@ -237,6 +238,19 @@ fn uuid(value: &Value) -> Result<Value, Problems> {
         Ok(id) if text.len() == 36 => Ok(Value::String(id.to_string())),
         _ => Err(problem("expected a valid UUID")),
     }
+}
+
+fn object(value: Value, max: usize) -> Result<Value, Problems> {
+    if !value.is_object() {
+        return Err(problem("expected a record"));
+    }
+    let text = value.to_string();
+    length(text.len(), 0, max)?;
+    // PostgreSQL does not store it in any form.
+    if text.contains("\\u0000") {
+        return Err(problem("must not contain a NUL character"));
+    }
+    Ok(value)
 }
 
 fn json_text(value: Value, max: usize, check: TextCheck) -> Result<Value, Problems> {

@@ -79,6 +79,10 @@ pub enum Kind {
         max: usize,
         check: TextCheck,
     },
+    /// Any object, of so many bytes as JSON at most.
+    Object {
+        max: usize,
+    },
     /// Any value; for members that are only ever compared.
     Any,
 }

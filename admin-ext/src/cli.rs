@@ -120,7 +120,16 @@ pub fn run() -> anyhow::Result<()> {
             Command::Seed { applications, keys_per_application, service } => {
                 let service = service.map(|service| service.parse()).transpose();
                 let service = service.ok().context("service: expected a UUID")?;
-                load(&config, &SeedPlan { applications, keys_per_application, service }).await
+                load(
+                    &config,
+                    &SeedPlan {
+                        applications,
+                        applications_per_developer: 100,
+                        keys_per_application,
+                        service,
+                    },
+                )
+                .await
             }
             Command::Import { file, url, skip_existing, dry_run, lines_per_request } => {
                 let url = match url {

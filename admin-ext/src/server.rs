@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::api::{self, App};
 use crate::config::Config;
+use crate::mail::{self, Mailer};
 use crate::model::PlainSecret;
 use crate::nodes::Nodes;
 use crate::store::{Actor, Store, TokenKind};
@@ -30,6 +31,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("listen: cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let store = Store::open(config.store_options()).await.context("the store cannot be opened")?;
+    let mailer = mailer(&config, &store).await?;
     api::ops::recorder();
     for (token, kind) in
         [(&config.admin_token, TokenKind::Admin), (&config.gateway_token, TokenKind::Gateway)]
@@ -39,7 +41,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (stop, stopping) = watch::channel(false);
     let nodes = Nodes::load(store.clone()).await?;
     let background = background(&store, &nodes);
-    let app = App { store: store.clone(), nodes: nodes.clone(), settings: Arc::new(config.api), stopping };
+    let outbox = tokio::spawn(mail::outbox::run(store.clone(), mailer.clone(), stopping.clone()));
+    let settings = Arc::new(config.api);
+    let app = App { store: store.clone(), nodes: nodes.clone(), mailer, settings, stopping };
     let router = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
 
     say(&format!("listening on http://{address}"));
@@ -60,9 +64,20 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         }
     }
     drop(background);
+    // A mail cut off in the middle would be sent once more at the next start.
+    if tokio::time::timeout(STOPPING, outbox).await.is_err() {
+        tracing::warn!("some mails in progress did not end in time");
+    }
     nodes.save().await;
     store.close().await;
     Ok(())
+}
+
+/// What sends mails, if everything it needs is there.
+async fn mailer(config: &Config, store: &Store) -> anyhow::Result<Mailer> {
+    let mailer = Mailer::new(&config.mail)?;
+    mailer.check_sender(&store.portal().await?)?;
+    Ok(mailer)
 }
 
 /// The tasks beside the requests; they end when this is dropped.

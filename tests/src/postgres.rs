@@ -34,7 +34,15 @@ pub struct PostgresDatabase {
 impl PostgresDatabase {
     /// Creates a fresh database, starting the server if none of this process runs.
     pub async fn create() -> Result<Self> {
-        let server = Server::shared().await?;
+        Self::create_on(Server::shared().await?)
+    }
+
+    /// Creates a database on a server of its own whose writes wait for the disk, as in earnest.
+    pub async fn create_durable() -> Result<Self> {
+        Self::create_on(Arc::new(Server::start(&[]).await?))
+    }
+
+    fn create_on(server: Arc<Server>) -> Result<Self> {
         let name = format!("test_{}", Uuid::new_v4().simple());
         let mut createdb = Command::new(server.programs.join("createdb"));
         createdb.args(["-h", "127.0.0.1", "-p", &server.port.to_string(), "-U", USER, &name]);
@@ -70,12 +78,13 @@ impl Server {
         if let Some(server) = shared.upgrade() {
             return Ok(server);
         }
-        let server = Arc::new(Self::start().await?);
+        // The data lives as long as the test: nothing has to survive a power cut.
+        let server = Arc::new(Self::start(&["fsync=off", "full_page_writes=off"]).await?);
         *shared = Arc::downgrade(&server);
         Ok(server)
     }
 
-    async fn start() -> Result<Self> {
+    async fn start(settings: &[&str]) -> Result<Self> {
         let programs = programs()?;
         let folder = tempfile::Builder::new().prefix("app-auth-postgres-").tempdir()?;
         if geteuid().is_root() {
@@ -91,14 +100,8 @@ impl Server {
         let port = ports::free()?;
         let mut postgres = as_server_account(&programs.join("postgres"));
         postgres.current_dir(folder.path()).arg("-D").arg(&data).args(["-p", &port.to_string()]);
-        for setting in [
-            "listen_addresses=127.0.0.1",
-            "unix_socket_directories=",
-            "max_connections=300",
-            // The data lives as long as the test: nothing has to survive a power cut.
-            "fsync=off",
-            "full_page_writes=off",
-        ] {
+        let common = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
+        for setting in common.iter().chain(settings) {
             postgres.args(["-c", setting]);
         }
         // SIGQUIT ends the server's children at once, too.

@@ -17,6 +17,7 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::mail::Mailer;
 use crate::nodes::Nodes;
 use crate::store::Store;
 
@@ -32,6 +33,7 @@ const BODY_MAX: usize = 1024 * 1024;
 pub struct App {
     pub store: Store,
     pub nodes: Nodes,
+    pub mailer: Mailer,
     pub settings: Arc<ApiSettings>,
     /// Turns true when the program is to stop: what is held open is let go.
     pub stopping: watch::Receiver<bool>,

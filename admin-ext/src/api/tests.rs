@@ -18,7 +18,7 @@ use super::{ApiSettings, App};
 use crate::model::{Email, NewDeveloper, PlainSecret};
 use crate::nodes::Nodes;
 use crate::store::TokenKind;
-use crate::testing::{TestStore, World, actor, new_service};
+use crate::testing::{TestStore, World, actor, mailer, new_service};
 
 struct TestApi {
     test: TestStore,
@@ -52,8 +52,13 @@ impl TestApi {
         let (_, gateway) = test.store.create_token(&actor(), TokenKind::Gateway, "test").await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let nodes = Nodes::load(test.store.clone()).await.unwrap();
-        let app =
-            App { store: test.store.clone(), nodes: nodes.clone(), settings: Arc::new(settings), stopping };
+        let app = App {
+            store: test.store.clone(),
+            nodes: nodes.clone(),
+            mailer: mailer(),
+            settings: Arc::new(settings),
+            stopping,
+        };
         Self { test, router: super::router(app), admin, gateway, nodes, stop }
     }
 

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod credential;
 pub mod developer;
 pub mod developer_credential;
+pub mod mail;
 pub mod page;
 pub mod portal;
 pub mod role;
@@ -23,6 +24,7 @@ pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Em
 pub use developer_credential::{
     DeveloperCredential, DeveloperCredentialPatch, Members, NewDeveloperCredential, PluginKind,
 };
+pub use mail::{MailContext, MailFate, MailTemplate, WaitingMail};
 pub use page::{Listed, Offset, PageRequest};
 pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig, PortalSettings};
 pub use role::{NewRole, Role, RolePatch, RoleRef};

@@ -5,6 +5,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use super::mails::Notice;
 use super::sql::{AnyQuery, Columns as _, List};
 use super::{Entity, Result, Store, StoreError, Writer, applications, roles};
 use crate::model::{
@@ -196,6 +197,7 @@ impl Writer {
         .map_err(|error| name_value(error, &developer))?;
         roles::assign(self, developer.id, &developer.roles).await?;
         self.audit_created(&developer).await?;
+        self.notify(Notice::Developer { before: None, after: &developer }).await?;
         Ok(developer)
     }
 
@@ -237,6 +239,7 @@ impl Writer {
             }
         }
         self.audit_updated(&before, &after).await?;
+        self.notify(Notice::Developer { before: Some(&before), after: &after }).await?;
         Ok(after)
     }
 

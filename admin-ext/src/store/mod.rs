@@ -13,6 +13,7 @@ mod developers;
 pub mod error;
 pub mod feed;
 mod listen;
+mod mails;
 mod nodes;
 mod open;
 mod portal;
@@ -33,7 +34,7 @@ use app_auth_core::ids::{Revision, StoreId};
 use sqlx::Any;
 use sqlx::AnyPool;
 use sqlx::pool::PoolConnection;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub use audit_log::{AuditEntry, AuditFilter};
@@ -78,6 +79,8 @@ struct Inner {
     follows_kong: bool,
     /// The newest revision known to be committed, by this or any other replica.
     newest: watch::Sender<Revision>,
+    /// Told when a change has left mails behind.
+    mails: Notify,
 }
 
 impl Store {

@@ -10,7 +10,7 @@ use app_auth_core::ids::{Revision, StoreId};
 use app_auth_core::record::CredentialRecord;
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::sql::{Backend, Columns as _};
 use super::{Inner, Result, Store, StoreError, schema};
@@ -121,6 +121,7 @@ impl Store {
             portal: options.portal,
             follows_kong: options.follows_kong,
             newest,
+            mails: Notify::new(),
         })))
     }
 }

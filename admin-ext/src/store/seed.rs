@@ -13,13 +13,17 @@ use uuid::Uuid;
 use super::records::{kind_name, to_body};
 use super::sql::signed;
 use super::{Actor, Entity, Result, Store, Writer};
-use crate::model::{CredentialKind, Email, NewApplication, NewConnection, NewDeveloper, PlainSecret};
+use crate::model::{
+    CredentialKind, DeveloperStatus, Email, NewApplication, NewConnection, NewDeveloper, PlainSecret,
+};
 
 /// What to load.
 #[derive(Clone, Debug)]
 pub struct SeedPlan {
-    /// Number of applications; each hundred of them get an approved developer `seed-N@example.com`.
+    /// Number of applications.
     pub applications: u32,
+    /// Number of applications of each approved developer `seed-N@example.com`.
+    pub applications_per_developer: u32,
     /// Number of `key-auth` credentials of each application.
     pub keys_per_application: u32,
     /// A service every application gets an approved connection to. It must exist.
@@ -33,8 +37,8 @@ impl SeedPlan {
     }
 }
 
-/// Applications of one developer.
-const APPLICATIONS_PER_DEVELOPER: u32 = 100;
+/// Applications of one transaction.
+const APPLICATIONS: u32 = 100;
 /// Rows of one statement. More cost more: SQLite finds the name of each parameter by counting from the first.
 const ROWS: usize = 50;
 /// Credentials of one transaction.
@@ -103,24 +107,33 @@ pub async fn seed(
     Ok(revision)
 }
 
-/// Makes the developers, applications and connections, each hundred applications in one transaction.
+/// Makes the developers, applications and connections, some hundred in one transaction.
 async fn applications(store: &Store, actor: &Actor, plan: &SeedPlan) -> Result<Vec<Seeded>> {
     let mut seeded = Vec::new();
-    let mut left = plan.applications;
-    while left > 0 {
+    let of_each = plan.applications_per_developer.max(1);
+    let mut developer = None;
+    let mut number = 0;
+    while number < plan.applications {
         let mut writer = store.write(actor).await?;
-        let number = (plan.applications - left) / APPLICATIONS_PER_DEVELOPER;
-        let email = Email::parse(&format!("seed-{number}@example.com"))?;
-        let new =
-            NewDeveloper { status: crate::model::DeveloperStatus::Approved, ..NewDeveloper::new(email) };
-        let developer = writer.create_developer(new).await?.id;
-        for n in 0..left.min(APPLICATIONS_PER_DEVELOPER) {
-            seeded.push(application(&mut writer, developer, n, plan.service).await?);
+        writer.without_mails();
+        for _ in 0..APPLICATIONS.min(plan.applications - number) {
+            let owner = match developer {
+                Some(owner) if !number.is_multiple_of(of_each) => owner,
+                _ => self::developer(&mut writer, number / of_each).await?,
+            };
+            developer = Some(owner);
+            seeded.push(application(&mut writer, owner, number, plan.service).await?);
+            number += 1;
         }
-        left = left.saturating_sub(APPLICATIONS_PER_DEVELOPER);
         writer.commit().await?;
     }
     Ok(seeded)
+}
+
+async fn developer(writer: &mut Writer, number: u32) -> Result<DeveloperId> {
+    let email = Email::parse(&format!("seed-{number}@example.com"))?;
+    let new = NewDeveloper { status: DeveloperStatus::Approved, ..NewDeveloper::new(email) };
+    Ok(writer.create_developer(new).await?.id)
 }
 
 async fn application(
@@ -137,7 +150,7 @@ async fn application(
         meta: None,
         custom_id: None,
     };
-    let application = writer.create_application(developer, new).await?;
+    let application = writer.create_bare_application(developer, new).await?;
     let mut connections = Vec::new();
     if let Some(service) = service {
         let new = NewConnection { status: Some(ConnectionStatus::Approved), ..NewConnection::new(service) };

@@ -12,6 +12,7 @@ use sqlx::AnyConnection;
 use sqlx::{Any, Transaction};
 
 use super::listen::CHANNEL;
+use super::mails::Mails;
 use super::sql::{Backend, Columns as _, signed};
 use super::{Actor, Result, Store, StoreError};
 use crate::model::Timestamp;
@@ -26,6 +27,7 @@ pub struct Writer {
     /// Whose records must be derived again.
     pub(super) applications: BTreeSet<ApplicationId>,
     pub(super) services: BTreeSet<ServiceId>,
+    pub(super) mails: Mails,
     began: Instant,
 }
 
@@ -75,6 +77,7 @@ impl Store {
             now: self.now(),
             applications: BTreeSet::new(),
             services: BTreeSet::new(),
+            mails: Mails::default(),
             began,
         })
     }
@@ -115,6 +118,9 @@ impl Writer {
         }
         self.tx.commit().await?;
         self.store.announce(revision);
+        if self.mails == Mails::Some {
+            self.store.0.mails.notify_one();
+        }
         metrics::histogram!("app_auth_admin_write_seconds").record(self.began.elapsed().as_secs_f64());
         Ok(revision)
     }

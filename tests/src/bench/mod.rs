@@ -1,6 +1,7 @@
 //! `make bench`: what the filter costs beside Envoy's own ways to check a key, how soon a revocation bites, and what a
 //! million credentials take. Everything is measured in one run; nothing here asserts a number.
 
+mod admin;
 mod affinity;
 mod footprint;
 mod load;
@@ -18,13 +19,24 @@ use anyhow::Result;
 use serde_json::json;
 
 use self::load::{Sample, Wrk};
-use self::report::{Latency, NATIVE, Report, RowReport, SnapshotReport};
+use self::report::{AdminReport, GatewayReport, Latency, NATIVE, Report, RowReport, SnapshotReport};
 use self::rows::Row;
-use self::seed::Store;
+use self::seed::{Shape, Store};
+use crate::admin::Database;
 use crate::client::Client;
 use crate::portal::{Portal, Status};
 use crate::upstream::Upstream;
 use crate::wait;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    All,
+    /// The filter beside Envoy's own ways to check a key.
+    Gateway,
+    /// The admin API on a full store.
+    Admin,
+}
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -67,25 +79,43 @@ impl Plan {
 }
 
 /// Runs the bench. Call it from the main thread before any other is started.
-pub fn bench(quick: bool) -> Result<()> {
+pub fn bench(quick: bool, part: Part) -> Result<()> {
     let plan = if quick { Plan::QUICK } else { Plan::FULL };
-    let pinned = affinity::leave_gateway_core()?;
-    let runtime = tokio::runtime::Runtime::new()?;
-    let report = runtime.block_on(measure(plan, pinned))?;
+    let mut report = Report::new(plan.quick);
+    // First, while this process may still run everywhere.
+    if part != Part::Gateway {
+        let runtime = tokio::runtime::Runtime::new()?;
+        report.admin = runtime.block_on(measure_admin(plan))?;
+    }
+    if part != Part::Admin {
+        let pinned = affinity::leave_gateway_core()?;
+        let runtime = tokio::runtime::Runtime::new()?;
+        report.gateway = Some(runtime.block_on(measure(plan, pinned))?);
+    }
     report.print();
     println!("\nalso in {}", report.write()?.display());
     Ok(())
 }
 
-async fn measure(plan: Plan, pinned: bool) -> Result<Report> {
+async fn measure_admin(plan: Plan) -> Result<Vec<AdminReport>> {
+    let folder = tempfile::Builder::new().prefix("app-auth-bench-").tempdir()?;
+    let mut reports = Vec::new();
+    for database in Database::BOTH {
+        let folder = folder.path().join(format!("{database:?}"));
+        reports.push(admin::measure(plan, database, &folder).await?);
+    }
+    Ok(reports)
+}
+
+async fn measure(plan: Plan, pinned: bool) -> Result<GatewayReport> {
     let folder = tempfile::Builder::new().prefix("app-auth-bench-").tempdir()?;
     let wrk = Wrk::new(folder.path())?;
     let upstream = Upstream::start(0)?;
     let authorization = Upstream::start(0)?;
 
     progress(&format!("making {FEW} and {} credentials", plan.many));
-    let few = Store::make(FEW, &folder.path().join("few")).await?;
-    let many = Store::make(plan.many, &folder.path().join("many")).await?;
+    let few = Store::fill(Shape::of_keys(FEW), Database::Sqlite, &folder.path().join("few")).await?;
+    let many = Store::fill(Shape::of_keys(plan.many), Database::Sqlite, &folder.path().join("many")).await?;
 
     let keys = few.some_keys(FEW as usize)?;
     let at = upstream.address();
@@ -123,14 +153,13 @@ async fn measure(plan: Plan, pinned: bool) -> Result<Report> {
     let native = rows.iter().position(|row| row.name == NATIVE).unwrap_or_default();
     let reports =
         rows.iter().zip(&samples).map(|(row, own)| RowReport::new(row.name, own, &samples[native])).collect();
-    Ok(Report {
-        quick: plan.quick,
+    Ok(GatewayReport {
         pinned,
         rounds: plan.rounds,
         seconds_per_sample: plan.sample.as_secs(),
         rows: reports,
-        revocation: Some(revocation),
-        snapshot: Some(snapshot),
+        revocation,
+        snapshot,
     })
 }
 

@@ -13,13 +13,36 @@ use crate::binaries;
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub quick: bool,
+    pub gateway: Option<GatewayReport>,
+    pub admin: Vec<AdminReport>,
+}
+
+/// The gateways.
+#[derive(Debug, Serialize)]
+pub struct GatewayReport {
     /// Whether the gateway had a processor of its own.
     pub pinned: bool,
     pub rounds: usize,
     pub seconds_per_sample: u64,
     pub rows: Vec<RowReport>,
-    pub revocation: Option<Latency>,
-    pub snapshot: Option<SnapshotReport>,
+    pub revocation: Latency,
+    pub snapshot: SnapshotReport,
+}
+
+/// The admin API on one database.
+#[derive(Debug, Serialize)]
+pub struct AdminReport {
+    pub database: String,
+    pub developers: u64,
+    pub credentials: u64,
+    pub seed_seconds: f64,
+    /// Developers, by callers at a time.
+    pub creates_per_second: f64,
+    pub gets_per_second: f64,
+    /// Pages of a hundred.
+    pub lists_per_second: f64,
+    pub first_page: Latency,
+    pub last_page: Latency,
 }
 
 /// Medians over the rounds.
@@ -104,7 +127,55 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 impl Report {
+    pub const fn new(quick: bool) -> Self {
+        Self { quick, gateway: None, admin: Vec::new() }
+    }
+
     pub fn print(&self) {
+        if let Some(gateway) = &self.gateway {
+            gateway.print();
+        }
+        if self.admin.is_empty() {
+            return;
+        }
+        println!(
+            "\n{:<10} {:>10} {:>11} {:>10} {:>10} {:>10} {:>15} {:>15}",
+            "admin API",
+            "developers",
+            "credentials",
+            "create/s",
+            "get/s",
+            "list/s",
+            "first page p50",
+            "last page p50"
+        );
+        for row in &self.admin {
+            println!(
+                "{:<10} {:>10} {:>11} {:>10.0} {:>10.0} {:>10.0} {:>12.1} ms {:>12.1} ms",
+                row.database,
+                row.developers,
+                row.credentials,
+                row.creates_per_second,
+                row.gets_per_second,
+                row.lists_per_second,
+                row.first_page.p50,
+                row.last_page.p50
+            );
+        }
+    }
+
+    /// Writes `target/bench/bench.json` (or `bench-quick.json`).
+    pub fn write(&self) -> Result<PathBuf> {
+        let folder = binaries::workspace().join("target/bench");
+        fs::create_dir_all(&folder)?;
+        let file = folder.join(if self.quick { "bench-quick.json" } else { "bench.json" });
+        fs::write(&file, serde_json::to_vec_pretty(self)?)?;
+        Ok(file)
+    }
+}
+
+impl GatewayReport {
+    fn print(&self) {
         println!();
         println!(
             "{:<30} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10}",
@@ -123,39 +194,24 @@ impl Report {
             );
         }
         println!("medians of {} rounds of {} s, rows alternating", self.rounds, self.seconds_per_sample);
-        if let Some(revocation) = &self.revocation {
-            println!("\nrevoke → first 403 ({} times)      {}", revocation.count, milliseconds(revocation));
-        }
-        if let Some(snapshot) = &self.snapshot {
-            println!("\nsnapshot of {} credentials   {:.1} s", snapshot.credentials, snapshot.seconds);
-            println!(
-                "shared data per credential           {:.0} bytes",
-                snapshot.shared_data_bytes_per_credential
-            );
-            println!(
-                "resident memory per credential       {:.0} bytes",
-                snapshot.resident_bytes_per_credential
-            );
-            println!(
-                "requests meanwhile ({})          {}",
-                snapshot.requests.count,
-                milliseconds(&snapshot.requests)
-            );
-            println!(
-                "requests without ({})            {}",
-                snapshot.baseline.count,
-                milliseconds(&snapshot.baseline)
-            );
-        }
-    }
-
-    /// Writes `target/bench/bench.json` (or `bench-quick.json`).
-    pub fn write(&self) -> Result<PathBuf> {
-        let folder = binaries::workspace().join("target/bench");
-        fs::create_dir_all(&folder)?;
-        let file = folder.join(if self.quick { "bench-quick.json" } else { "bench.json" });
-        fs::write(&file, serde_json::to_vec_pretty(self)?)?;
-        Ok(file)
+        let Self { revocation, snapshot, .. } = self;
+        println!("\nrevoke → first 403 ({} times)      {}", revocation.count, milliseconds(revocation));
+        println!("\nsnapshot of {} credentials   {:.1} s", snapshot.credentials, snapshot.seconds);
+        println!(
+            "shared data per credential           {:.0} bytes",
+            snapshot.shared_data_bytes_per_credential
+        );
+        println!("resident memory per credential       {:.0} bytes", snapshot.resident_bytes_per_credential);
+        println!(
+            "requests meanwhile ({})          {}",
+            snapshot.requests.count,
+            milliseconds(&snapshot.requests)
+        );
+        println!(
+            "requests without ({})            {}",
+            snapshot.baseline.count,
+            milliseconds(&snapshot.baseline)
+        );
     }
 }
 

@@ -28,11 +28,13 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-    /// Measure the filter beside Envoy's own ways to check a key.
+    /// Measure the filter beside Envoy's own ways to check a key, and the admin API on a full store.
     Bench {
         /// Everything once and small, to see that it works.
         #[arg(long)]
         quick: bool,
+        #[arg(long, value_enum, default_value_t = bench::Part::All)]
+        part: bench::Part,
     },
 }
 
@@ -51,7 +53,7 @@ fn start(command: &Command) -> Result<()> {
         Command::Run => Runtime::new()?.block_on(run::run()),
         Command::Demo => Runtime::new()?.block_on(demo::demo()),
         Command::WithPostgres { command } => Runtime::new()?.block_on(with_postgres(command)),
-        Command::Bench { quick } => bench::bench(*quick),
+        Command::Bench { quick, part } => bench::bench(*quick, *part),
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use app_auth_tests::admin::{Admin, Database};
 use app_auth_tests::binaries;
 use app_auth_tests::client::{Answer, Client, send};
-use app_auth_tests::contract;
+use app_auth_tests::{contract, ports};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -205,17 +205,14 @@ impl Writes<'_> {
             "password": format!("{MARK} password"), "key": format!("{MARK} key")});
         self.write(Method::POST, "/developers", body).await?;
         self.write(Method::PATCH, developer, json!({"password": format!("{MARK} again")})).await?;
+        let file = format!("email,key,password,meta.full_name\nb@example.com,{MARK} y,{MARK} z,B\n");
+        let import = "/developers/import";
+        let request = self.client.request(Method::POST, import).header("Content-Type", "text/csv").body(file);
+        self.send(Method::POST, import, request).await?;
         self.write(Method::POST, "/developers/roles", json!({"name": "QA"})).await?;
         self.write(Method::PATCH, developer, json!({"roles": ["QA"]})).await?;
         self.write(Method::PATCH, "/developers/roles/QA", json!({"comment": "x"})).await?;
         self.write(Method::DELETE, "/developers/roles/QA", json!({})).await?;
-        let import = "/developers/import";
-        let line = json!({"email": "i@example.com", "meta": {"full_name": "I"}, "password": format!("{MARK} i"),
-            "applications": [{"name": "i", "redirect_uri": "https://example.com/",
-                "key_auth": [{"key": format!("{MARK} imported")}]}]});
-        let request =
-            self.client.request(Method::POST, import).header("Content-Type", "application/x-ndjson");
-        self.send(Method::POST, import, request.body(line.to_string())).await?;
         let changes = json!({"config": {"portal_auto_approve": true}});
         self.write(Method::PATCH, "/workspaces/default", changes).await?;
 
@@ -249,6 +246,17 @@ impl Writes<'_> {
         for family in ["jwt", "key-auth"] {
             self.create(&format!("{developer}/credentials/{family}"), json!({})).await?;
         }
+        Ok(())
+    }
+
+    /// The mail server is away, so mails wait.
+    async fn mails(&mut self) -> Result<()> {
+        self.write(Method::POST, "/developers/invite", json!({"emails": ["m@example.com"]})).await?;
+        let body = json!({"email": "m@example.com", "meta": {"full_name": "M"}, "status": 1});
+        self.write(Method::POST, "/developers", body).await?;
+        let waiting = self.client.get("/mails").await?.expect(200)?.json();
+        let id = waiting["data"][0]["id"].as_str().context("no mail waits")?;
+        self.write(Method::DELETE, &format!("/mails/{id}"), json!({})).await?;
         Ok(())
     }
 
@@ -305,10 +313,18 @@ fn command_line(admin: &Admin, arguments: &[&str]) -> Result<String> {
 async fn given_one_of_each_write_when_the_log_is_read_then_each_left_a_line_and_no_secret_is_in_any()
 -> Result<()> {
     for database in Database::BOTH {
-        let admin = Admin::start(database).await?;
+        let port = ports::free()?.to_string();
+        let environment = [
+            ("APP_AUTH_SMTP_MOCK", "false"),
+            ("APP_AUTH_SMTP_HOST", "127.0.0.1"),
+            ("APP_AUTH_SMTP_PORT", &port),
+            ("APP_AUTH_SMTP_ADMIN_EMAILS", "admin@example.com"),
+        ];
+        let admin = Admin::start_with(database, &environment).await?;
         let client = admin.client();
         let mut writes = Writes { client, done: Vec::new(), secrets: Vec::new() };
         writes.people().await?;
+        writes.mails().await?;
         writes.applications().await?;
         let token = command_line(&admin, &["token", "create", "--kind", "admin", "--name", "ci"])?;
         let made = lines(client, "entity=token&actor=command+line").await?;
@@ -322,6 +338,11 @@ async fn given_one_of_each_write_when_the_log_is_read_then_each_left_a_line_and_
         }
 
         let mut log = lines(client, "").await?;
+        for line in &log {
+            // Whatever has a line can be asked for.
+            let path = format!("/audit?entity={}&size=1", line["entity"].as_str().unwrap_or_default());
+            client.get(&path).await?.expect(200)?;
+        }
         log.iter_mut().for_each(|line| line["request_id"] = Value::Null);
         let told = json!(log).to_string();
         writes.secrets.extend([token, admin.admin_token().to_owned(), admin.gateway_token().to_owned()]);

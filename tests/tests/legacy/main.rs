@@ -10,6 +10,7 @@ mod developer_credentials;
 mod developers;
 mod export;
 mod import;
+mod invite;
 mod lists;
 mod portal;
 mod reference;

@@ -11,7 +11,9 @@ mod developers;
 mod expiry;
 mod export;
 mod import;
+mod invite;
 mod key_auth;
+mod mails;
 mod oauth2;
 mod parameters;
 mod roles;
@@ -109,6 +111,9 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(developers::list, developers::create))
         .routes(routes!(developers::get, developers::update, developers::delete))
         .routes(routes!(export::export))
+        .routes(routes!(invite::invite))
+        .routes(routes!(mails::list))
+        .routes(routes!(mails::delete))
         .routes(routes!(roles::list, roles::create))
         .routes(routes!(roles::get, roles::update, roles::delete))
         .routes(routes!(applications::list, applications::create))

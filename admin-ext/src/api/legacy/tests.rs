@@ -26,7 +26,7 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
 fn every_operation_is_described_with_a_name_of_its_own_and_an_example() {
     let document = json!(openapi());
     let operations = operations(&document);
-    assert_eq!(operations.len(), 48);
+    assert_eq!(operations.len(), 51);
 
     let names: BTreeSet<_> =
         operations.iter().map(|(_, operation)| operation["operationId"].to_string()).collect();
@@ -111,8 +111,8 @@ proptest! {
         coerce in any::<bool>(),
     ) {
         use super::{
-            application_instances as instances, applications, developer_credentials, developers, key_auth, oauth2, roles,
-            services,
+            application_instances as instances, applications, developer_credentials, developers, invite, key_auth,
+            oauth2, roles, services,
         };
 
         assert_accepted_fits::<developers::DeveloperInput, developers::DeveloperChanges>(
@@ -127,6 +127,7 @@ proptest! {
         assert_accepted_fits::<key_auth::KeyAuthInput, key_auth::KeyAuthChanges>(&key_auth::SCHEMA, &given, coerce);
         assert_accepted_fits::<roles::RoleInput, roles::RoleChanges>(&roles::SCHEMA, &given, coerce);
         assert_accepted_fits::<services::ServiceInput, services::ServiceChanges>(&services::SCHEMA, &given, coerce);
+        assert_accepted_fits::<invite::InviteInput, Value>(&invite::SCHEMA, &given, coerce);
         for kind in crate::model::PluginKind::ALL {
             assert_accepted_fits::<developer_credentials::CredentialInput, developer_credentials::CredentialChanges>(
                 developer_credentials::families::schema(kind), &given, coerce,

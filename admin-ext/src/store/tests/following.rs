@@ -194,15 +194,20 @@ async fn a_snapshot_holds_every_record_once_whatever_the_page_size() {
 async fn a_bulk_load_leaves_what_single_writes_would_leave() {
     let test = TestStore::open().await;
     let world = World::make(&test).await;
-    let plan = SeedPlan { applications: 3, keys_per_application: 400, service: Some(world.service.id) };
+    let plan = SeedPlan {
+        applications: 3,
+        applications_per_developer: 2,
+        keys_per_application: 400,
+        service: Some(world.service.id),
+    };
 
     let revision = seed::seed(&test.store, &plan, seed::key, |_| {}).await.unwrap();
 
     let head = test.store.feed_head().await.unwrap();
     assert_eq!(head.revision, revision);
-    // Keys and client ids of the load; two credentials and a service of the world.
-    assert_eq!(head.records, 1200 + 3 + 3);
-    assert_eq!(snapshot(&test.store, 9, 100).await.len(), 1206);
+    // Keys of the load; two credentials and a service of the world.
+    assert_eq!(head.records, 1200 + 3);
+    assert_eq!(snapshot(&test.store, 9, 100).await.len(), 1203);
     let key = PlainSecret::new(seed::key(1199));
     let digest = test.store.key_digest(&key);
     let Record::Credential(loaded) = snapshot(&test.store, 9, 100).await[&digest].clone() else { panic!() };

@@ -205,14 +205,17 @@ impl Writes<'_> {
             "password": format!("{MARK} password"), "key": format!("{MARK} key")});
         self.write(Method::POST, "/developers", body).await?;
         self.write(Method::PATCH, developer, json!({"password": format!("{MARK} again")})).await?;
-        let file = format!("email,key,password,meta.full_name\nb@example.com,{MARK} y,{MARK} z,B\n");
-        let import = "/developers/import";
-        let request = self.client.request(Method::POST, import).header("Content-Type", "text/csv").body(file);
-        self.send(Method::POST, import, request).await?;
         self.write(Method::POST, "/developers/roles", json!({"name": "QA"})).await?;
         self.write(Method::PATCH, developer, json!({"roles": ["QA"]})).await?;
         self.write(Method::PATCH, "/developers/roles/QA", json!({"comment": "x"})).await?;
         self.write(Method::DELETE, "/developers/roles/QA", json!({})).await?;
+        let import = "/developers/import";
+        let line = json!({"email": "i@example.com", "meta": {"full_name": "I"}, "password": format!("{MARK} i"),
+            "applications": [{"name": "i", "redirect_uri": "https://example.com/",
+                "key_auth": [{"key": format!("{MARK} imported")}]}]});
+        let request =
+            self.client.request(Method::POST, import).header("Content-Type", "application/x-ndjson");
+        self.send(Method::POST, import, request.body(line.to_string())).await?;
         let changes = json!({"config": {"portal_auto_approve": true}});
         self.write(Method::PATCH, "/workspaces/default", changes).await?;
 
@@ -249,13 +252,16 @@ impl Writes<'_> {
         Ok(())
     }
 
-    /// The mail server is away, so mails wait.
     async fn mails(&mut self) -> Result<()> {
-        self.write(Method::POST, "/developers/invite", json!({"emails": ["m@example.com"]})).await?;
-        let body = json!({"email": "m@example.com", "meta": {"full_name": "M"}, "status": 1});
-        self.write(Method::POST, "/developers", body).await?;
+        self.write(Method::POST, "/developers/invite", json!({"emails": ["z@example.com"]})).await?;
+        self.write(
+            Method::POST,
+            "/developers",
+            json!({"email": "p@example.com", "status": 1, "meta": {"full_name": "P"}}),
+        )
+        .await?;
         let waiting = self.client.get("/mails").await?.expect(200)?.json();
-        let id = waiting["data"][0]["id"].as_str().context("no mail waits")?;
+        let id = waiting["data"][0]["id"].as_str().context("no mail waits")?.to_owned();
         self.write(Method::DELETE, &format!("/mails/{id}"), json!({})).await?;
         Ok(())
     }
@@ -313,19 +319,20 @@ fn command_line(admin: &Admin, arguments: &[&str]) -> Result<String> {
 async fn given_one_of_each_write_when_the_log_is_read_then_each_left_a_line_and_no_secret_is_in_any()
 -> Result<()> {
     for database in Database::BOTH {
-        let port = ports::free()?.to_string();
-        let environment = [
+        // A mail server that is away, so that there are mails to be given up.
+        let nowhere = ports::free()?.to_string();
+        let settings = [
             ("APP_AUTH_SMTP_MOCK", "false"),
             ("APP_AUTH_SMTP_HOST", "127.0.0.1"),
-            ("APP_AUTH_SMTP_PORT", &port),
+            ("APP_AUTH_SMTP_PORT", nowhere.as_str()),
             ("APP_AUTH_SMTP_ADMIN_EMAILS", "admin@example.com"),
         ];
-        let admin = Admin::start_with(database, &environment).await?;
+        let admin = Admin::start_with(database, &settings).await?;
         let client = admin.client();
         let mut writes = Writes { client, done: Vec::new(), secrets: Vec::new() };
         writes.people().await?;
-        writes.mails().await?;
         writes.applications().await?;
+        writes.mails().await?;
         let token = command_line(&admin, &["token", "create", "--kind", "admin", "--name", "ci"])?;
         let made = lines(client, "entity=token&actor=command+line").await?;
         let id = made[0]["entity_id"].as_str().context("no token was made")?;

@@ -57,13 +57,11 @@ impl From<AuditEntry> for AuditBody {
 
 fn filter(query: &Query) -> Result<AuditFilter, Error> {
     let text = |name| Ok::<_, Error>(query.text(name, rules::NAME_MAX)?.map(str::to_owned));
-    let nouns = Entity::ALL.map(Entity::noun);
-    let named = |noun| Entity::ALL.into_iter().find(|entity| entity.noun() == noun);
     Ok(AuditFilter {
         actor: text("actor")?,
         request: text("request_id")?,
         action: text("action")?,
-        entity: query.choice("entity", &nouns)?.and_then(named),
+        entity: query.one_of("entity", Entity::ALL.into_iter().map(|entity| (entity.noun(), entity)))?,
         entity_id: query.uuid("entity_id")?,
         since: query.time("since")?,
         // Times are shown in seconds, so the second that is named belongs to it as a whole.

@@ -35,9 +35,18 @@ pub const SCHEMA: Schema = Schema {
 /// Whom to invite.
 #[derive(Deserialize, ToSchema)]
 pub struct InviteInput {
-    /// Also as one text, separated by commas.
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(value_type = Emails)]
     emails: Vec<String>,
+}
+
+/// At most 1000 addresses.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "described here, read by `separate`")]
+enum Emails {
+    OneByOne(Vec<String>),
+    /// Separated by commas.
+    Text(String),
 }
 
 /// What became of each invitation.

@@ -9,8 +9,8 @@ use crate::model::{
     NewConnection, NewDeveloper, PageRequest, WaitingMail,
 };
 use crate::store::seed::{self, SeedPlan};
-use crate::store::{AuditFilter, Entity, StoreError};
-use crate::testing::{TestStore, World, new_application};
+use crate::store::{Entity, StoreError};
+use crate::testing::{TestStore, World, audit_log, new_application};
 
 const ALL: MailSwitches = MailSwitches {
     invite: true,
@@ -221,8 +221,7 @@ async fn a_mail_that_is_given_up_is_in_the_audit_log_and_gone() {
     writer.commit().await.unwrap();
 
     assert_eq!(test.store.mails_count().await.unwrap(), 0);
-    let entry =
-        test.store.audit_log(&AuditFilter::default(), PageRequest::default()).await.unwrap().items.remove(0);
+    let entry = audit_log(&test.store, 1).await.remove(0);
     assert_eq!((entry.entity.as_str(), entry.action.as_str()), ("mail", "delete"));
     assert!(entry.before.unwrap().contains("dev@example.com"));
     let gone = test.write().await.delete_mail(id).await;

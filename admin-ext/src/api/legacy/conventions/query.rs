@@ -63,6 +63,23 @@ impl Query {
         }
     }
 
+    /// An argument that says which of a few things is meant.
+    pub fn one_of<T: Copy>(
+        &self,
+        name: &'static str,
+        choices: impl Iterator<Item = (&'static str, T)>,
+    ) -> Result<Option<T>, Error> {
+        let Some(text) = self.argument(name) else {
+            return Ok(None);
+        };
+        let choices: Vec<_> = choices.collect();
+        if let Some((_, chosen)) = choices.iter().find(|(word, _)| *word == text) {
+            return Ok(Some(*chosen));
+        }
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        Err(Error::InvalidOption { name, problem: format!("expected one of: {}", words.join(", ")) })
+    }
+
     /// An id.
     pub fn uuid(&self, name: &'static str) -> Result<Option<Uuid>, Error> {
         let parse = |text: &str| match Uuid::try_parse(text) {
@@ -82,17 +99,6 @@ impl Query {
             at.ok_or(Error::InvalidOption { name, problem })
         };
         self.argument(name).map(parse).transpose()
-    }
-
-    /// One of a few words.
-    pub fn choice(&self, name: &'static str, choices: &[&str]) -> Result<Option<&str>, Error> {
-        match self.argument(name) {
-            Some(given) if !choices.contains(&given) => Err(Error::InvalidOption {
-                name,
-                problem: format!("expected one of: {}", choices.join(", ")),
-            }),
-            given => Ok(given),
-        }
     }
 
     /// The page that `size` and `offset` ask for.

@@ -101,8 +101,8 @@ pub async fn import(
 ) -> Result<Response, Error> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::of_media(media).ok_or(Error::UnsupportedMediaType)?;
-    let skip = query.choice("on_conflict", &["refuse", "skip"])? == Some("skip");
-    let dry_run = query.choice("dry_run", &["true", "false"])? == Some("true");
+    let skip = query.one_of("on_conflict", [("refuse", false), ("skip", true)].into_iter())? == Some(true);
+    let dry_run = query.one_of("dry_run", [("true", true), ("false", false)].into_iter())? == Some(true);
     let _turn = RUNNING.try_acquire().map_err(|_| Error::Busy)?;
     let file = to_bytes(body, FILE_MAX)
         .await

@@ -114,11 +114,10 @@ fn differences(exchange: &Exchange<'_>) -> Result<()> {
         let unknown = exchange.arguments.iter().find(|argument| !known.contains(&argument.as_str()));
         ensure!(unknown.is_none(), "the argument {unknown:?} is not described");
         if let Some(sent) = &exchange.sent
-            && method != "DELETE"
-            && method != "GET"
+            && !described["requestBody"].is_null()
         {
             let schema = format!("{pointer}/requestBody/content/application~1json/schema");
-            let sent = without_repeats(sent, &schema, exchange);
+            let sent = nested(&without_repeats(sent, &schema, exchange));
             validate(&schema, &sent).context("the request")?;
         }
     }
@@ -139,12 +138,50 @@ fn without_repeats(sent: &Value, schema: &str, exchange: &Exchange<'_>) -> Value
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
+/// Members that are named by their path (`config.strategy`) where the document has them.
+fn nested(sent: &Value) -> Value {
+    let Value::Object(members) = sent else { return sent.clone() };
+    let mut all = Map::new();
+    for (name, value) in members {
+        match name.split_once('.') {
+            Some((outer, inner)) => {
+                let outer = all.entry(outer).or_insert_with(|| json!({}));
+                outer[inner] = value.clone();
+            }
+            None => drop(all.insert(name.clone(), value.clone())),
+        }
+    }
+    Value::Object(all)
+}
+
 /// The members that a schema names.
 fn members_of(schema: &'static Value) -> Vec<&'static str> {
     let own = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
     let parts = schema["allOf"].as_array().into_iter().flatten();
     let target = schema["$ref"].as_str().and_then(|target| DOCUMENT.pointer(target.trim_start_matches('#')));
     own.chain(parts.chain(target).flat_map(members_of)).collect()
+}
+
+/// Holds the examples of the document, requests and answers, against its schemas.
+///
+/// # Errors
+/// The first example that is not as its schema says.
+pub fn check_examples() -> Result<()> {
+    for (method, path) in operations() {
+        let operation = format!("/paths/{}/{}", escape(&path), method.to_lowercase());
+        let described = DOCUMENT.pointer(&operation).context("there is no such operation")?;
+        let statuses = described["responses"].as_object().into_iter().flatten();
+        let answers = statuses.map(|(status, _)| format!("/responses/{status}"));
+        for body in answers.chain(["/requestBody".to_owned()]) {
+            let content = format!("{operation}{body}/content/application~1json");
+            let example = DOCUMENT.pointer(&format!("{content}/example"));
+            if let Some(example) = example {
+                validate(&format!("{content}/schema"), example)
+                    .with_context(|| format!("the example of {method} {path}{body}"))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn escape(segment: &str) -> String {

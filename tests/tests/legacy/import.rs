@@ -1,5 +1,6 @@
 //! `POST /developers/import` and `app-auth-admin import`.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::process::{Command, Output};
 
@@ -183,7 +184,7 @@ async fn given_a_file_when_the_command_imports_it_then_the_refused_lines_can_be_
     let mut text = "email,meta.full_name\n".to_owned();
     for number in 0..95 {
         let name = if number % 30 == 7 { "" } else { "\"A\nB\"" };
-        text.push_str(&format!("d{number}@example.com,{name}\n"));
+        writeln!(text, "d{number}@example.com,{name}")?;
     }
     fs::write(&file, &text)?;
 

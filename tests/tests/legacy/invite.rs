@@ -12,8 +12,7 @@ const PATH: &str = "/developers/invite";
 
 /// "Invite developers" of the reference.
 #[tokio::test]
-async fn given_the_command_of_invite_developers_when_run_then_it_answers_as_the_reference_says() -> Result<()>
-{
+async fn given_the_reference_when_invite_developers_is_run_then_it_answers_as_written() -> Result<()> {
     on_both(async |client| {
         let request = client.request(Method::POST, PATH);
         let request = request.header("Content-Type", "application/x-www-form-urlencoded");

@@ -5,8 +5,8 @@ use app_auth_tests::client::Client;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::common::on_both;
-use super::reference::curl;
+use super::{curl, members};
+use crate::common::on_both;
 
 const ID: &str = "62d17e63-0628-43a3-b936-97b8dcbd366f";
 
@@ -19,11 +19,6 @@ async fn wally(client: &Client) -> Result<Value> {
 
 async fn role(client: &Client, data: &str) -> Result<Value> {
     Ok(curl(client, Method::POST, "/developers/roles", data).await?.expect(201)?.json())
-}
-
-/// The names of an object's members, sorted.
-fn members(value: &Value) -> Vec<&str> {
-    value.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()
 }
 
 #[tokio::test]

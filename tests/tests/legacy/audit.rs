@@ -218,6 +218,11 @@ impl Writes<'_> {
         self.write(Method::PATCH, "/workspaces/default", changes).await?;
 
         let secret = |what: &str| format!("{MARK} {what}");
+        let config = |password: &str| json!({"minute": 5, "redis": {"password": secret(password)}});
+        let body = json!({"name": "rate-limiting", "config": config("redis")});
+        let plugin = self.create(&format!("{developer}/plugins"), body).await?;
+        self.write(Method::PATCH, &plugin, json!({"config": config("other redis")})).await?;
+        self.write(Method::DELETE, &plugin, json!({})).await?;
         for (family, body, changes) in [
             (
                 "basic-auth",
@@ -323,6 +328,10 @@ async fn given_one_of_each_write_when_the_log_is_read_then_each_left_a_line_and_
 
         let document = client.get("/openapi.json").await?.expect(200)?.json();
         for (template, item) in document["paths"].as_object().context("no paths")? {
+            // What Kong is told again changes nothing here.
+            if template.starts_with("/kong/sync") {
+                continue;
+            }
             for method in
                 ["post", "put", "patch", "delete"].into_iter().filter(|method| item[*method].is_object())
             {

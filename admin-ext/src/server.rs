@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::api::{self, App};
 use crate::config::Config;
 use crate::kong::Kong;
+use crate::mail::{self, Mailer};
 use crate::model::PlainSecret;
 use crate::nodes::Nodes;
 use crate::store::{Actor, Store, TokenKind};
@@ -31,6 +32,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("listen: cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let store = Store::open(config.store_options()).await.context("the store cannot be opened")?;
+    let mailer = mailer(&config, &store).await?;
     api::ops::recorder();
     for (token, kind) in
         [(&config.admin_token, TokenKind::Admin), (&config.gateway_token, TokenKind::Gateway)]
@@ -45,8 +47,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         let store = store.clone();
         background.spawn(async move { kong.keep_telling(&store).await });
     }
-    let app =
-        App { store: store.clone(), nodes: nodes.clone(), kong, settings: Arc::new(config.api), stopping };
+    let outbox = tokio::spawn(mail::outbox::run(store.clone(), mailer.clone(), stopping.clone()));
+    let settings = Arc::new(config.api);
+    let app = App { store: store.clone(), nodes: nodes.clone(), kong, mailer, settings, stopping };
     let router = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
 
     say(&format!("listening on http://{address}"));
@@ -67,9 +70,20 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         }
     }
     drop(background);
+    // A mail cut off in the middle would be sent once more at the next start.
+    if tokio::time::timeout(STOPPING, outbox).await.is_err() {
+        tracing::warn!("some mails in progress did not end in time");
+    }
     nodes.save().await;
     store.close().await;
     Ok(())
+}
+
+/// What sends mails, if everything it needs is there.
+async fn mailer(config: &Config, store: &Store) -> anyhow::Result<Mailer> {
+    let mailer = Mailer::new(&config.mail)?;
+    mailer.check_sender(&store.portal().await?)?;
+    Ok(mailer)
 }
 
 /// The tasks beside the requests; they end when this is dropped.

@@ -12,6 +12,8 @@ use app_auth_core::record::{CredentialRecord, Record};
 use tempfile::TempDir;
 use url::Url;
 
+use crate::config::{Config, Settings};
+use crate::mail::Mailer;
 use crate::model::{
     Application, Clock, Developer, DeveloperStatus, Email, Entropy as _, KeyAuthConfig, NewApplication,
     NewCredential, NewDeveloper, NewSecret, NewService, OsEntropy, PageRequest, PlainSecret, Service,
@@ -90,6 +92,11 @@ async fn postgres() -> Option<String> {
 
 pub fn actor() -> Actor {
     Actor { name: "test".into(), request: "request-1".into() }
+}
+
+/// Sends nothing.
+pub fn mailer() -> Mailer {
+    Mailer::new(&Config::new(Settings::default()).unwrap().mail).unwrap()
 }
 
 /// An approved developer with an application that has one `key-auth` credential, and a service.

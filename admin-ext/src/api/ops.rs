@@ -97,6 +97,9 @@ async fn metrics(State(app): State<App>) -> Response {
         metrics::gauge!("app_auth_admin_kong_pending").set(as_f64(markers.pending));
         metrics::gauge!("app_auth_admin_kong_refused").set(as_f64(markers.refused));
     }
+    if let Ok(waiting) = app.store.mails_count().await {
+        metrics::gauge!("app_auth_admin_mails_waiting").set(as_f64(waiting));
+    }
     recorder.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render()).into_response()
 }
@@ -156,6 +159,12 @@ pub fn recorder() -> &'static PrometheusHandle {
         metrics::describe_counter!(
             "app_auth_admin_kong_calls_total",
             "Calls of Kong's Admin API by outcome."
+        );
+        metrics::describe_gauge!("app_auth_admin_mails_waiting", "Mails that are still to be sent.");
+        metrics::describe_counter!("app_auth_admin_mails_sent_total", "Mails that were sent.");
+        metrics::describe_counter!(
+            "app_auth_admin_mails_failed_total",
+            "Attempts to send a mail that failed."
         );
         handle
     })

@@ -9,15 +9,16 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, StatusCode};
+use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::{ApiSettings, App};
-use crate::model::PlainSecret;
+use crate::model::{Email, NewDeveloper, PlainSecret};
 use crate::nodes::Nodes;
 use crate::store::TokenKind;
-use crate::testing::{TestStore, World, actor, new_service};
+use crate::testing::{TestStore, World, actor, mailer, new_service};
 
 struct TestApi {
     test: TestStore,
@@ -55,6 +56,7 @@ impl TestApi {
             store: test.store.clone(),
             nodes: nodes.clone(),
             kong: None,
+            mailer: mailer(),
             settings: Arc::new(settings),
             stopping,
         };
@@ -366,4 +368,33 @@ fn the_committed_description_of_the_api_is_the_one_that_is_served() {
     }
     let committed = std::fs::read_to_string(path).unwrap();
     assert!(committed == served, "run this test with APP_AUTH_UPDATE_OPENAPI=1 and commit openapi.json");
+}
+
+#[tokio::test]
+async fn a_table_that_the_database_cannot_end_does_not_look_whole() {
+    let api = TestApi::start(ApiSettings::default()).await;
+    let mut writer = api.test.write().await;
+    for number in 0..3500 {
+        let email = Email::parse(&format!("d{number}@example.com")).unwrap();
+        writer.create_developer(NewDeveloper::new(email)).await.unwrap();
+    }
+    writer.commit().await.unwrap();
+    let export = || {
+        let bearer = format!("Bearer {}", api.admin.expose());
+        let request = Request::get("/developers/export").header("authorization", bearer);
+        api.router.clone().oneshot(request.body(Body::empty()).unwrap())
+    };
+
+    let whole = to_bytes(export().await.unwrap().into_body(), usize::MAX).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&whole).lines().count(), 3501);
+
+    let mut parts = export().await.unwrap().into_body().into_data_stream();
+    let first = parts.next().await.unwrap().unwrap();
+    assert!(first.starts_with(b"Email, Status\nd"));
+    api.test.store.close().await;
+    let mut ends = Vec::new();
+    while let Some(part) = parts.next().await {
+        ends.push(part.is_err());
+    }
+    assert_eq!(ends.last(), Some(&true), "{ends:?}");
 }

@@ -1,4 +1,11 @@
-//! Mails to developers and administrators.
+//! Mails to developers and administrators: what they say (`templates`), the form they travel in (`letter`), the mail
+//! server (`session`), sending many at once (`mailer`), and what waits in the database (`outbox`).
+
+mod letter;
+mod mailer;
+pub mod outbox;
+mod session;
+mod templates;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,6 +13,8 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use self::letter::Letter;
+pub use self::mailer::{Mailer, Outcome};
 use crate::model::PlainSecret;
 
 /// How mails are sent.
@@ -77,4 +86,54 @@ impl fmt::Display for MailConfig {
         let scheme = if self.encryption == Encryption::Tls { "smtps" } else { "smtp" };
         write!(f, "{scheme}://{}:{}", self.host, self.port)
     }
+}
+
+/// A setting that mails cannot be sent with, by its name.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct SetupError {
+    key: &'static str,
+    reason: String,
+}
+
+impl SetupError {
+    fn new(key: &'static str, reason: impl Into<String>) -> Self {
+        Self { key, reason: reason.into() }
+    }
+}
+
+/// Why a mail was not sent, in words that may be shown to a caller of the API: short, on one line, without secrets.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    text: String,
+    of_server: bool,
+}
+
+impl Failure {
+    /// Longest text, in characters; most of it may be the server's.
+    const MAX: usize = 200;
+
+    /// Other mails may fare better.
+    fn of_mail(text: impl AsRef<str>) -> Self {
+        Self { text: line(text.as_ref()), of_server: false }
+    }
+
+    /// Other mails will fare no better over this connection.
+    fn of_server(text: impl AsRef<str>) -> Self {
+        Self { text: line(text.as_ref()), of_server: true }
+    }
+
+    /// Time was up.
+    fn late() -> Self {
+        Self::of_server("not sent in time")
+    }
+
+    const fn is_of_server(&self) -> bool {
+        self.of_server
+    }
+}
+
+fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(Failure::MAX).collect()
 }

@@ -39,6 +39,20 @@ impl StatusCode for DeveloperStatus {
     }
 }
 
+impl DeveloperStatus {
+    pub const ALL: [Self; 4] = [Self::Approved, Self::Pending, Self::Rejected, Self::Revoked];
+
+    /// As tables of developers have it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Approved => "APPROVED",
+            Self::Pending => "PENDING",
+            Self::Rejected => "REJECTED",
+            Self::Revoked => "REVOKED",
+        }
+    }
+}
+
 /// An e-mail address in lower case, so that addresses are unique whatever their case.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Email(String);

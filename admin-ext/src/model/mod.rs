@@ -7,6 +7,7 @@ pub mod consumer;
 pub mod credential;
 pub mod developer;
 pub mod developer_credential;
+pub mod mail;
 pub mod page;
 pub mod plugin;
 pub mod portal;
@@ -26,6 +27,7 @@ pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Em
 pub use developer_credential::{
     DeveloperCredential, DeveloperCredentialPatch, Members, NewDeveloperCredential, PluginKind,
 };
+pub use mail::{MailContext, MailFate, MailTemplate, WaitingMail};
 pub use page::{Listed, Offset, PageRequest};
 pub use plugin::{NewPlugin, Plugin, PluginAnswer, PluginId, PluginPatch};
 pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig, PortalSettings};

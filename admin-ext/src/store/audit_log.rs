@@ -1,10 +1,12 @@
 //! Reads the audit log, newest first. What its lines say is decided where they are written.
 
+use std::fmt::Write as _;
+
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::sql::{AnyQuery, Columns as _, listed, rows_of, signed};
+use super::sql::{AnyQuery, Columns as _, cut, rows_of, signed};
 use super::{Entity, Result, Store};
 use crate::model::{Listed, Offset, PageRequest, Timestamp};
 
@@ -67,7 +69,12 @@ impl AuditFilter {
 
 /// The conditions with their placeholders, each followed by `AND`.
 fn numbered(operands: &[(&str, Operand)]) -> String {
-    operands.iter().zip(1..).map(|((condition, _), n)| format!("{condition} ${n} AND ")).collect()
+    let mut conditions = String::new();
+    for ((condition, _), n) in operands.iter().zip(1..) {
+        // Writing to a string cannot fail.
+        let _ = write!(conditions, "{condition} ${n} AND ");
+    }
+    conditions
 }
 
 /// A page of the lines that meet conditions with that many placeholders; its place and size come after them.
@@ -131,7 +138,8 @@ impl Store {
             .bind(rows_of(page))
             .fetch_all(&mut *reader)
             .await?;
-        listed(&rows, page, total.count("n")?, read, place)
+        let (items, next) = cut(&rows, page, read, place)?;
+        Ok(Listed { items, next, total: total.count("n")? })
     }
 
     /// The line of the audit log with a number.
@@ -155,12 +163,12 @@ mod tests {
         if !test.is_sqlite() {
             return;
         }
-        let (text, at) = (Some("x".to_owned()), Some(Timestamp(0)));
+        let (word, at) = (Some("x".to_owned()), Some(Timestamp(0)));
         for filter in [
             AuditFilter::default(),
-            AuditFilter { actor: text.clone(), ..AuditFilter::default() },
-            AuditFilter { request: text.clone(), ..AuditFilter::default() },
-            AuditFilter { action: text.clone(), since: at, until: at, ..AuditFilter::default() },
+            AuditFilter { actor: word.clone(), ..AuditFilter::default() },
+            AuditFilter { request: word.clone(), ..AuditFilter::default() },
+            AuditFilter { action: word.clone(), since: at, until: at, ..AuditFilter::default() },
             AuditFilter { entity: Some(Entity::Role), since: at, ..AuditFilter::default() },
             AuditFilter { entity_id: Some(Uuid::nil()), until: at, ..AuditFilter::default() },
             AuditFilter { since: at, until: at, ..AuditFilter::default() },

@@ -5,6 +5,7 @@ use sqlx::AnyConnection;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use super::mails::Notice;
 use super::sql::{Columns as _, List, count};
 use super::{Entity, Result, Store, StoreError, Writer, applications, developers, services};
 use crate::model::{
@@ -174,7 +175,9 @@ impl Writer {
         .map_err(|error| name_value(error, &connection))?;
         self.touch_application(application);
         self.audit_created(&connection).await?;
-        existing(self.conn(), application, connection.id).await
+        let detail = existing(self.conn(), application, connection.id).await?;
+        self.notify(Notice::Connection { before: None, after: &detail }).await?;
+        Ok(detail)
     }
 
     /// The same errors as [`Writer::create_connection`] if it moves to another service.
@@ -205,7 +208,9 @@ impl Writer {
         .map_err(|error| name_value(error, &after))?;
         self.touch_application(application);
         self.audit_updated(&before, &after).await?;
-        existing(self.conn(), application, id).await
+        let detail = existing(self.conn(), application, id).await?;
+        self.notify(Notice::Connection { before: Some(&before), after: &detail }).await?;
+        Ok(detail)
     }
 
     pub async fn delete_connection(&mut self, application: ApplicationId, id: ConnectionId) -> Result<()> {

@@ -5,7 +5,8 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::sql::{Columns as _, List};
+use super::mails::Notice;
+use super::sql::{AnyQuery, Columns as _, List};
 use super::{Entity, Result, Store, StoreError, Writer, applications, plugins, roles};
 use crate::model::{
     Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, Listed, NewDeveloper, Offset,
@@ -86,24 +87,69 @@ pub(super) async fn with_role(
     rows.iter().map(read).collect()
 }
 
+/// An address and where its owner stands.
+#[derive(Clone, Debug)]
+pub struct DeveloperLine {
+    pub email: Email,
+    pub status: DeveloperStatus,
+    place: Offset,
+}
+
+fn read_line(row: &AnyRow) -> Result<DeveloperLine> {
+    Ok(DeveloperLine {
+        email: Email::stored(row.text("email")?),
+        status: DeveloperStatus::from_code(row.int("status")?)
+            .ok_or(StoreError::Corrupt("developers.status"))?,
+        place: Offset { created_at: row.time("created_at")?, id: row.uuid("id")? },
+    })
+}
+
+/// The list of all developers, or of those of a status.
+const fn of_status(columns: &str, status: Option<DeveloperStatus>) -> List<'_> {
+    let (from, bound) = match status {
+        Some(_) => ("developers d WHERE d.status = $1", 1),
+        None => ("developers d WHERE 1 = 1", 0),
+    };
+    List { columns, from, bound, alias: "d" }
+}
+
+fn bind_status(query: AnyQuery<'_>, status: Option<DeveloperStatus>) -> AnyQuery<'_> {
+    match status {
+        Some(status) => query.bind(i64::from(status.code())),
+        None => query,
+    }
+}
+
 impl Store {
     pub async fn developers(
         &self,
         status: Option<DeveloperStatus>,
         page: PageRequest,
     ) -> Result<Listed<Developer>> {
-        let from =
-            if status.is_some() { "developers d WHERE d.status = $1" } else { "developers d WHERE 1 = 1" };
-        List { columns: COLUMNS, from, bound: usize::from(status.is_some()), alias: "d" }
+        of_status(COLUMNS, status)
             .page(
                 &mut *self.reader().await?,
                 page,
-                |query| match status {
-                    Some(status) => query.bind(i64::from(status.code())),
-                    None => query,
-                },
+                |query| bind_status(query, status),
                 read,
                 |developer| Offset { created_at: developer.created_at, id: developer.id.0 },
+            )
+            .await
+    }
+
+    /// A page of the list of developers with nothing but addresses and statuses, and where the next page begins.
+    pub async fn developer_statuses(
+        &self,
+        status: Option<DeveloperStatus>,
+        page: PageRequest,
+    ) -> Result<(Vec<DeveloperLine>, Option<Offset>)> {
+        of_status("d.email, d.status, d.created_at, d.id", status)
+            .slice(
+                &mut *self.reader().await?,
+                page,
+                |query| bind_status(query, status),
+                read_line,
+                |line| line.place,
             )
             .await
     }
@@ -152,6 +198,7 @@ impl Writer {
         roles::assign(self, developer.id, &developer.roles).await?;
         self.mark_developer(None, Some(&developer));
         self.audit_created(&developer).await?;
+        self.notify(Notice::Developer { before: None, after: &developer }).await?;
         Ok(developer)
     }
 
@@ -194,6 +241,7 @@ impl Writer {
         }
         self.mark_developer(Some(&before), Some(&after));
         self.audit_updated(&before, &after).await?;
+        self.notify(Notice::Developer { before: Some(&before), after: &after }).await?;
         Ok(after)
     }
 

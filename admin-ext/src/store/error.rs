@@ -17,10 +17,11 @@ pub enum Entity {
     Role,
     Plugin,
     Setting,
+    Mail,
 }
 
 impl Entity {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Developer,
         Self::Application,
         Self::Connection,
@@ -30,6 +31,7 @@ impl Entity {
         Self::Role,
         Self::Plugin,
         Self::Setting,
+        Self::Mail,
     ];
 
     /// The plural that error messages use.
@@ -44,6 +46,7 @@ impl Entity {
             Self::Role => "roles",
             Self::Plugin => "plugins",
             Self::Setting => "settings",
+            Self::Mail => "mails",
         }
     }
 
@@ -59,6 +62,7 @@ impl Entity {
             Self::Role => "role",
             Self::Plugin => "plugin",
             Self::Setting => "setting",
+            Self::Mail => "mail",
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod error;
 pub mod feed;
 pub mod kong;
 mod listen;
+mod mails;
 mod nodes;
 mod open;
 mod plugins;
@@ -39,6 +40,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub use audit_log::{AuditEntry, AuditFilter};
+pub use developers::DeveloperLine;
 pub use error::{Entity, FeedError, StoreError};
 pub use nodes::StoredNode;
 pub use open::{Limits, Reveal, StoreOptions};
@@ -81,6 +83,8 @@ struct Inner {
     kong_news: Notify,
     /// The newest revision known to be committed, by this or any other replica.
     newest: watch::Sender<Revision>,
+    /// Told when a change has left mails behind.
+    mails: Notify,
 }
 
 impl Store {

@@ -122,6 +122,7 @@ impl Store {
             follows_kong: options.follows_kong,
             kong_news: Notify::new(),
             newest,
+            mails: Notify::new(),
         })))
     }
 }

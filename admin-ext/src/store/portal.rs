@@ -63,8 +63,8 @@ impl Writer {
             }
         }
         let portal = with(self.store.0.portal.clone(), after.clone())?;
-        let changed = |name: &&String| before.get(*name) != after.get(*name);
-        let names: Vec<_> = before.keys().chain(after.keys()).filter(changed).collect();
+        let differs = |name: &&String| before.get(*name) != after.get(*name);
+        let names: Vec<_> = before.keys().chain(after.keys()).filter(differs).collect();
         for name in &names {
             self.keep_setting(name, after.get(*name)).await?;
         }

@@ -115,6 +115,7 @@ async fn applications(store: &Store, actor: &Actor, plan: &SeedPlan) -> Result<V
     let mut number = 0;
     while number < plan.applications {
         let mut writer = store.write(actor).await?;
+        writer.without_mails();
         for _ in 0..APPLICATIONS.min(plan.applications - number) {
             let owner = match developer {
                 Some(owner) if !number.is_multiple_of(of_each) => owner,

@@ -117,10 +117,23 @@ impl List<'_> {
         read: impl Fn(&AnyRow) -> Result<T>,
         place: impl Fn(&T) -> Offset,
     ) -> Result<Listed<T>> {
-        let Self { columns, from, bound, alias } = self;
-        let count = format!("SELECT COUNT(*) AS n FROM {from}");
+        let count = format!("SELECT COUNT(*) AS n FROM {}", self.from);
         let total = bind(sqlx::query(AssertSqlSafe(count))).fetch_one(&mut *conn).await?.count("n")?;
 
+        let (items, next) = self.slice(conn, page, bind, read, place).await?;
+        Ok(Listed { items, next, total })
+    }
+
+    /// As [`List::page`], for those who need not know how many there are.
+    pub async fn slice<T>(
+        &self,
+        conn: &mut AnyConnection,
+        page: PageRequest,
+        bind: impl for<'q> Fn(AnyQuery<'q>) -> AnyQuery<'q>,
+        read: impl Fn(&AnyRow) -> Result<T>,
+        place: impl Fn(&T) -> Offset,
+    ) -> Result<(Vec<T>, Option<Offset>)> {
+        let Self { columns, from, bound, alias } = self;
         let (time, id, limit) = (bound + 1, bound + 2, bound + 3);
         let select = format!(
             "SELECT {columns} FROM {from} AND ({alias}.created_at, {alias}.id) > (${time}, ${id}) \
@@ -135,7 +148,7 @@ impl List<'_> {
             .bind(rows_of(page))
             .fetch_all(&mut *conn)
             .await?;
-        listed(&rows, page, total, read, place)
+        cut(&rows, page, read, place)
     }
 }
 
@@ -144,16 +157,15 @@ pub(super) fn rows_of(page: PageRequest) -> i64 {
     i64::from(page.size.clamp(1, PageRequest::SIZE_MAX)) + 1
 }
 
-/// The page, from as many rows as [`rows_of`] says.
-pub(super) fn listed<T>(
+/// The items of a page, from as many rows as [`rows_of`] says, and where the next page begins.
+pub(super) fn cut<T>(
     rows: &[AnyRow],
     page: PageRequest,
-    total: u64,
     read: impl Fn(&AnyRow) -> Result<T>,
     place: impl Fn(&T) -> Offset,
-) -> Result<Listed<T>> {
+) -> Result<(Vec<T>, Option<Offset>)> {
     let size = usize::from(page.size.clamp(1, PageRequest::SIZE_MAX));
     let items = rows.iter().take(size).map(read).collect::<Result<Vec<_>>>()?;
     let next = if rows.len() > size { items.last().map(place) } else { None };
-    Ok(Listed { items, next, total })
+    Ok((items, next))
 }

@@ -4,3 +4,4 @@ mod derivation;
 mod entities;
 mod following;
 mod keeping;
+mod mails;

@@ -13,6 +13,7 @@ use sqlx::{Any, Transaction};
 
 use super::kong::Marks;
 use super::listen::CHANNEL;
+use super::mails::Mails;
 use super::sql::{Backend, Columns as _, signed};
 use super::{Actor, Result, Store, StoreError};
 use crate::model::Timestamp;
@@ -29,6 +30,7 @@ pub struct Writer {
     pub(super) services: BTreeSet<ServiceId>,
     /// What Kong has to be told.
     pub(super) kong: Marks,
+    pub(super) mails: Mails,
     began: Instant,
 }
 
@@ -80,6 +82,7 @@ impl Store {
             applications: BTreeSet::new(),
             services: BTreeSet::new(),
             kong: Marks::default(),
+            mails: Mails::default(),
             began,
         })
     }
@@ -123,6 +126,9 @@ impl Writer {
         self.store.announce(revision);
         if kong_news {
             self.store.kong_news().notify_one();
+        }
+        if self.mails == Mails::Some {
+            self.store.0.mails.notify_one();
         }
         metrics::histogram!("app_auth_admin_write_seconds").record(self.began.elapsed().as_secs_f64());
         Ok(revision)

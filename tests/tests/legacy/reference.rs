@@ -8,7 +8,7 @@ use serde_json::json;
 use super::common::on_both;
 
 /// `curl --data`: a form whose values are sent as they are written.
-async fn curl(client: &Client, method: Method, path: &str, data: &str) -> Result<Answer> {
+pub async fn curl(client: &Client, method: Method, path: &str, data: &str) -> Result<Answer> {
     let request = client.request(method, path).header("Content-Type", "application/x-www-form-urlencoded");
     send(request.body(data.to_owned())).await
 }

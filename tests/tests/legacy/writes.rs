@@ -23,6 +23,12 @@ async fn given_prefer_wait_when_anything_is_written_then_the_answer_tells_how_ma
         write(client, Method::PATCH, service, json!({"auto_approve": true})).await?;
         write(client, Method::POST, "/services", json!({"name": "billing"})).await?;
 
+        let role = "/developers/roles/QA";
+        write(client, Method::POST, "/developers/roles", json!({"name": "QA"})).await?;
+        write(client, Method::PATCH, role, json!({"comment": "x"})).await?;
+        let changes = json!({"config": {"portal_auto_approve": true}});
+        write(client, Method::PATCH, "/workspaces/default", changes).await?;
+
         let developer = "/developers/a@example.com";
         let body = json!({"email": "a@example.com", "meta": {"full_name": "A"}});
         write(client, Method::POST, "/developers", body).await?;
@@ -47,7 +53,7 @@ async fn given_prefer_wait_when_anything_is_written_then_the_answer_tells_how_ma
             write(client, Method::DELETE, &one, json!({})).await?;
         }
 
-        for path in [application.as_str(), developer, developer, service, service] {
+        for path in [application.as_str(), developer, developer, role, role, service, service] {
             write(client, Method::DELETE, path, json!({})).await?;
         }
         Ok(())

@@ -9,9 +9,12 @@ mod conventions;
 mod developer_credentials;
 mod developers;
 mod expiry;
+mod export;
 mod import;
+mod invite;
 mod key_auth;
 mod kong_sync;
+mod mails;
 mod oauth2;
 mod parameters;
 mod plugins;
@@ -109,6 +112,10 @@ fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(developers::list, developers::create))
         .routes(routes!(developers::get, developers::update, developers::delete))
+        .routes(routes!(invite::invite))
+        .routes(routes!(mails::list))
+        .routes(routes!(mails::delete))
+        .routes(routes!(export::export))
         .routes(routes!(roles::list, roles::create))
         .routes(routes!(roles::get, roles::update, roles::delete))
         .routes(routes!(applications::list, applications::create))

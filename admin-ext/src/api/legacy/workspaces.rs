@@ -14,7 +14,7 @@ use super::conventions::query::CorePage;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, reply, texts};
 use super::parameters::{PageArguments, WorkspacePath};
 use crate::api::App;
-use crate::model::{Listed, PortalConfig, Timestamp, rules};
+use crate::model::{Listed, PortalAuth, PortalConfig, Timestamp, rules};
 use crate::store::Actor;
 
 /// The workspace's name.
@@ -81,7 +81,7 @@ impl WorkspaceBody {
 
 /// How the portal behaves: as set here, else as configured.
 #[derive(Serialize, ToSchema)]
-#[expect(clippy::struct_excessive_bools, reason = "the settings it mirrors are switches")]
+#[expect(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "the settings it mirrors")]
 pub struct WorkspaceConfig {
     /// Mail administrators when somebody asks for access.
     portal_access_request_email: bool,
@@ -116,7 +116,7 @@ impl From<PortalConfig> for WorkspaceConfig {
             portal_application_request_email: portal.mails.application_request,
             portal_application_status_email: portal.mails.application_status,
             portal_approved_email: portal.mails.approved,
-            portal_auth: portal.auth.map(|auth| auth.as_str()),
+            portal_auth: portal.auth.map(PortalAuth::as_str),
             portal_auto_approve: portal.auto_approve,
             portal_developer_meta_fields: json!(portal.meta_fields).to_string(),
             portal_emails_from: portal.emails_from,
@@ -127,13 +127,37 @@ impl From<PortalConfig> for WorkspaceConfig {
     }
 }
 
-/// Changes to the workspace.
+/// Changes to the workspace; the other members may be repeated as they are.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "for the description of the API")]
 pub struct WorkspaceChanges {
-    /// What of it is given changes; null puts the configured value back.
-    #[schema(value_type = Object)]
-    config: Value,
+    config: Option<WorkspaceConfigChanges>,
+    #[schema(value_type = Option<Object>)]
+    meta: Option<Value>,
+    name: Option<String>,
+}
+
+/// Changes to how the portal behaves; null puts the configured value back.
+#[derive(ToSchema)]
+#[expect(dead_code, clippy::struct_field_names, reason = "for the description of the API")]
+pub struct WorkspaceConfigChanges {
+    portal_access_request_email: Option<bool>,
+    portal_application_request_email: Option<bool>,
+    portal_application_status_email: Option<bool>,
+    portal_approved_email: Option<bool>,
+    /// `basic-auth`, `key-auth` or `openid-connect`.
+    portal_auth: Option<String>,
+    portal_auto_approve: Option<bool>,
+    /// An array of `{title, label, is_email, validator: {type, required}}`, or its JSON text.
+    #[schema(value_type = Option<Value>)]
+    portal_developer_meta_fields: Option<Value>,
+    /// An address that may have a name before it.
+    portal_emails_from: Option<String>,
+    portal_emails_reply_to: Option<String>,
+    portal_invite_email: Option<bool>,
+    /// A list of addresses, or one text with commas between them.
+    #[schema(value_type = Option<Value>)]
+    portal_smtp_admin_emails: Option<Value>,
 }
 
 /// List workspaces, of which there is one

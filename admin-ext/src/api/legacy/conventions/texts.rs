@@ -15,6 +15,12 @@ pub fn email(text: &str) -> Result<(), String> {
     Email::parse(text).map(|_| ()).map_err(|invalid| invalid.reason)
 }
 
+/// One e-mail address that mail can be sent to.
+pub fn mailable(text: &str) -> Result<(), String> {
+    email(text)?;
+    text.parse::<lettre::Address>().map(|_| ()).map_err(|_| "expected a valid e-mail address".into())
+}
+
 /// One address that may have a name before it.
 pub fn mailbox(text: &str) -> Result<(), String> {
     rules::mailbox("address", text).map_err(|invalid| invalid.reason)

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::api::legacy::conventions::{Error, Input, body, form};
+use crate::model::{DeveloperStatus, StatusCode as _};
 
 /// How a file is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,7 +112,7 @@ fn members(names: &[String], row: &csv::StringRecord) -> Result<Input, Error> {
         let value = value.trim();
         match name.as_str() {
             _ if value.is_empty() => {}
-            "status" => fields.push((name.clone(), status(value).to_owned())),
+            "status" => fields.push((name.clone(), status(value))),
             // Several in one column.
             "roles" => {
                 fields.extend(value.split(';').map(|role| ("roles[]".to_owned(), role.trim().to_owned())))
@@ -125,14 +126,9 @@ fn members(names: &[String], row: &csv::StringRecord) -> Result<Input, Error> {
 }
 
 /// The number of a status that is written as a word.
-fn status(text: &str) -> &str {
-    match text {
-        "APPROVED" => "0",
-        "PENDING" => "1",
-        "REJECTED" => "2",
-        "REVOKED" => "3",
-        other => other,
-    }
+fn status(text: &str) -> String {
+    let named = DeveloperStatus::ALL.into_iter().find(|status| status.word() == text);
+    named.map_or_else(|| text.to_owned(), |status| status.code().to_string())
 }
 
 /// Takes a list of objects out of the members of an object.

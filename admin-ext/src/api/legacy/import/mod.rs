@@ -171,6 +171,7 @@ async fn write(
         return Ok(None);
     }
     let mut writer = app.store.write(actor).await?;
+    writer.without_mails();
     for (number, entry) in planned {
         let email = entry.email().to_owned();
         let mark = writer.mark().await?;

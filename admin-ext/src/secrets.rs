@@ -145,7 +145,13 @@ pub fn basic_auth_hash(password: &PlainSecret, consumer: Uuid) -> PlainSecret {
     let mut hash = Sha1::new();
     hash.update(password.expose());
     hash.update(consumer.to_string());
-    PlainSecret::new(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    let mut text = String::with_capacity(40);
+    for byte in hash.finalize() {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(digit.into(), 16));
+        }
+    }
+    PlainSecret::new(text)
 }
 
 #[cfg(test)]

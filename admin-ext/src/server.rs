@@ -43,13 +43,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let nodes = Nodes::load(store.clone()).await?;
     let kong = config.kong.as_ref().map(Kong::new).transpose()?;
     let mut background = background(&store, &nodes);
+    let outbox = tokio::spawn(mail::outbox::run(store.clone(), mailer.clone(), stopping.clone()));
     if let Some(kong) = kong.clone() {
         let store = store.clone();
         background.spawn(async move { kong.keep_telling(&store).await });
     }
-    let outbox = tokio::spawn(mail::outbox::run(store.clone(), mailer.clone(), stopping.clone()));
     let settings = Arc::new(config.api);
-    let app = App { store: store.clone(), nodes: nodes.clone(), kong, mailer, settings, stopping };
+    let app = App { store: store.clone(), nodes: nodes.clone(), mailer, kong, settings, stopping };
     let router = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
 
     say(&format!("listening on http://{address}"));

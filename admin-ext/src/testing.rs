@@ -96,7 +96,7 @@ pub fn actor() -> Actor {
 
 /// Sends nothing.
 pub fn mailer() -> Mailer {
-    Mailer::new(&Config::new(Settings::default()).unwrap().mail).unwrap()
+    Mailer::new(&Config::new(&Settings::default()).unwrap().mail).unwrap()
 }
 
 /// An approved developer with an application that has one `key-auth` credential, and a service.

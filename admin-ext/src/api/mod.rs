@@ -34,9 +34,9 @@ const BODY_MAX: usize = 1024 * 1024;
 pub struct App {
     pub store: Store,
     pub nodes: Nodes,
+    pub mailer: Mailer,
     /// The Kong that follows, if one does.
     pub kong: Option<Kong>,
-    pub mailer: Mailer,
     pub settings: Arc<ApiSettings>,
     /// Turns true when the program is to stop: what is held open is let go.
     pub stopping: watch::Receiver<bool>,

@@ -91,14 +91,14 @@ async fn metrics(State(app): State<App>) -> Response {
         let lag = lag.map_or(0, |slowest| head.revision.0.saturating_sub(slowest));
         metrics::gauge!("app_auth_admin_nodes_lag_max").set(as_f64(lag));
     }
+    if let Ok(waiting) = app.store.mails_count().await {
+        metrics::gauge!("app_auth_admin_mails_waiting").set(as_f64(waiting));
+    }
     if app.kong.is_some()
         && let Ok(markers) = app.store.marker_counts().await
     {
         metrics::gauge!("app_auth_admin_kong_pending").set(as_f64(markers.pending));
         metrics::gauge!("app_auth_admin_kong_refused").set(as_f64(markers.refused));
-    }
-    if let Ok(waiting) = app.store.mails_count().await {
-        metrics::gauge!("app_auth_admin_mails_waiting").set(as_f64(waiting));
     }
     recorder.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render()).into_response()
@@ -154,17 +154,17 @@ pub fn recorder() -> &'static PrometheusHandle {
             "Revisions the slowest live node is behind."
         );
         metrics::describe_gauge!("app_auth_admin_feed_waiters", "Feed requests held open.");
-        metrics::describe_gauge!("app_auth_admin_kong_pending", "Things Kong has still to be told.");
-        metrics::describe_gauge!("app_auth_admin_kong_refused", "Things Kong was told and refused.");
-        metrics::describe_counter!(
-            "app_auth_admin_kong_calls_total",
-            "Calls of Kong's Admin API by outcome."
-        );
         metrics::describe_gauge!("app_auth_admin_mails_waiting", "Mails that are still to be sent.");
         metrics::describe_counter!("app_auth_admin_mails_sent_total", "Mails that were sent.");
         metrics::describe_counter!(
             "app_auth_admin_mails_failed_total",
             "Attempts to send a mail that failed."
+        );
+        metrics::describe_gauge!("app_auth_admin_kong_pending", "Things Kong has still to be told.");
+        metrics::describe_gauge!("app_auth_admin_kong_refused", "Things Kong was told and refused.");
+        metrics::describe_counter!(
+            "app_auth_admin_kong_calls_total",
+            "Calls of Kong's Admin API by outcome."
         );
         handle
     })

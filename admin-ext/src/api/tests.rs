@@ -55,8 +55,8 @@ impl TestApi {
         let app = App {
             store: test.store.clone(),
             nodes: nodes.clone(),
-            kong: None,
             mailer: mailer(),
+            kong: None,
             settings: Arc::new(settings),
             stopping,
         };

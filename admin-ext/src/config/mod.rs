@@ -61,12 +61,11 @@ impl Config {
             Some(path) => read_file(&path.0)?,
             None => Settings::default(),
         };
-        Self::new(settings.or(file))
+        Self::new(&settings.or(file))
     }
 
     /// Checks every setting and puts defaults where there is none.
-    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
-        let settings = &settings;
+    pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8005));
         let data = value!(settings.data).text().unwrap_or_else(|| "./data".to_owned());
         Ok(Self {
@@ -121,7 +120,7 @@ fn read_file(path: &str) -> Result<Settings, ConfigError> {
         .map_err(|UnknownName(name)| wrong("config", format!("{path}: there is no setting '{name}'")))
 }
 
-fn database_url(url: String) -> Result<PlainSecret, &'static str> {
+fn database_url(url: &str) -> Result<PlainSecret, &'static str> {
     // The URL may hold a password, so the message does not show it.
     let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
     if !known {
@@ -133,16 +132,16 @@ fn database_url(url: String) -> Result<PlainSecret, &'static str> {
     Ok(PlainSecret::new(url))
 }
 
-fn token(value: String) -> Result<PlainSecret, String> {
+fn token(value: &str) -> Result<PlainSecret, String> {
     if value.len() < TOKEN_MIN || value.len() > 512 || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("expected {TOKEN_MIN} to 512 printable ASCII characters without spaces"));
     }
     Ok(PlainSecret::new(value))
 }
 
-fn log_filter(value: String) -> Result<String, String> {
+fn log_filter(value: &str) -> Result<String, String> {
     match value.parse::<tracing_subscriber::filter::Targets>() {
-        Ok(_) => Ok(value),
+        Ok(_) => Ok(value.to_owned()),
         Err(_) => Err(format!("expected a level or targets with levels, got '{value}'")),
     }
 }
@@ -164,12 +163,12 @@ fn portal(settings: &Settings) -> Result<PortalConfig, ConfigError> {
     let admins = value!(settings.smtp_admin_emails).read(addresses)?;
     Ok(PortalConfig {
         auth: value!(settings.portal_auth).read(|text| {
-            PortalAuth::parse(&text)
+            PortalAuth::parse(text)
                 .ok_or_else(|| format!("expected basic-auth, key-auth or openid-connect, got '{text}'"))
         })?,
         auto_approve: value!(settings.portal_auto_approve).truth(defaults.auto_approve)?,
         meta_fields: value!(settings.portal_developer_meta_fields)
-            .read(|text| MetaField::parse_list(&text).map_err(|invalid| invalid.reason))?
+            .read(|text| MetaField::parse_list(text).map_err(|invalid| invalid.reason))?
             .unwrap_or(defaults.meta_fields),
         mails: MailSwitches {
             invite: value!(settings.portal_invite_email).truth(defaults.mails.invite)?,
@@ -190,19 +189,19 @@ fn portal(settings: &Settings) -> Result<PortalConfig, ConfigError> {
     })
 }
 
-fn mailbox(text: String) -> Result<String, String> {
-    match rules::mailbox("", &text) {
-        Ok(()) => Ok(text),
+fn mailbox(text: &str) -> Result<String, String> {
+    match rules::mailbox("", text) {
+        Ok(()) => Ok(text.to_owned()),
         Err(invalid) => Err(format!("{}, got '{text}'", invalid.reason)),
     }
 }
 
-fn addresses(text: String) -> Result<Vec<String>, String> {
-    text.split(',').map(|one| mailbox(one.trim().to_owned())).collect()
+fn addresses(text: &str) -> Result<Vec<String>, String> {
+    text.split(',').map(|one| mailbox(one.trim())).collect()
 }
 
-fn url(text: String) -> Result<Url, String> {
-    match Url::parse(&text) {
+fn url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => Err("expected a URL like https://host:port".to_owned()),
     }
@@ -312,7 +311,7 @@ mod tests {
 
     #[test]
     fn without_settings_the_defaults_hold() {
-        let config = Config::new(Settings::default()).unwrap();
+        let config = Config::new(&Settings::default()).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:8005");
         assert_eq!(config.limits, Limits::default());
         assert!(!config.api.allow_loopback_without_token);
@@ -394,7 +393,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_holds_no_secret() {
-        let config = Config::new(Settings {
+        let config = Config::new(&Settings {
             database_url: Some("postgres://user:hunter22@db.example.com/app?password=hunter22".into()),
             admin_token: Some("hunter22hunter22".into()),
             gateway_token: Some("hunter22hunter22".into()),

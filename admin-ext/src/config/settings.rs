@@ -1,4 +1,5 @@
 //! The names of all settings: one list for flags, environment and file. What they may hold is checked in `super`.
+#![expect(clippy::doc_markdown, reason = "the documentation of a setting is the help of its flag")]
 
 /// The text of a setting. TOML writes numbers, truth values and lists bare; environment and flags know text only.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -49,9 +49,9 @@ impl Value {
     /// What `read` makes of the text; its error is the reason.
     pub fn read<T, E: Display>(
         self,
-        read: impl FnOnce(String) -> Result<T, E>,
+        read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, ConfigError> {
-        self.text.map(|text| read(text).map_err(|error| wrong(self.key, error.to_string()))).transpose()
+        self.text.map(|text| read(&text).map_err(|error| wrong(self.key, error.to_string()))).transpose()
     }
 
     /// A value with a notation of its own, like an address.

@@ -42,7 +42,7 @@ impl PluginKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// The member that tells this credential from every other of its family. An OpenID subject is unique at its issuer.
+    /// The member that tells this credential from every other of its family. An `OpenID` subject is unique at its issuer.
     pub const fn identifier(self) -> &'static str {
         match self {
             Self::BasicAuth | Self::HmacAuth => "username",

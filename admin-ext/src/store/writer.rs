@@ -28,9 +28,9 @@ pub struct Writer {
     /// Whose records must be derived again.
     pub(super) applications: BTreeSet<ApplicationId>,
     pub(super) services: BTreeSet<ServiceId>,
+    pub(super) mails: Mails,
     /// What Kong has to be told.
     pub(super) kong: Marks,
-    pub(super) mails: Mails,
     began: Instant,
 }
 
@@ -81,8 +81,8 @@ impl Store {
             now: self.now(),
             applications: BTreeSet::new(),
             services: BTreeSet::new(),
-            kong: Marks::default(),
             mails: Mails::default(),
+            kong: Marks::default(),
             began,
         })
     }
@@ -124,11 +124,11 @@ impl Writer {
         }
         self.tx.commit().await?;
         self.store.announce(revision);
-        if kong_news {
-            self.store.kong_news().notify_one();
-        }
         if self.mails == Mails::Some {
             self.store.0.mails.notify_one();
+        }
+        if kong_news {
+            self.store.kong_news().notify_one();
         }
         metrics::histogram!("app_auth_admin_write_seconds").record(self.began.elapsed().as_secs_f64());
         Ok(revision)

@@ -209,6 +209,13 @@ impl Writes<'_> {
         self.write(Method::PATCH, developer, json!({"roles": ["QA"]})).await?;
         self.write(Method::PATCH, "/developers/roles/QA", json!({"comment": "x"})).await?;
         self.write(Method::DELETE, "/developers/roles/QA", json!({})).await?;
+        let import = "/developers/import";
+        let line = json!({"email": "i@example.com", "meta": {"full_name": "I"}, "password": format!("{MARK} i"),
+            "applications": [{"name": "i", "redirect_uri": "https://example.com/",
+                "key_auth": [{"key": format!("{MARK} imported")}]}]});
+        let request =
+            self.client.request(Method::POST, import).header("Content-Type", "application/x-ndjson");
+        self.send(Method::POST, import, request.body(line.to_string())).await?;
         let changes = json!({"config": {"portal_auto_approve": true}});
         self.write(Method::PATCH, "/workspaces/default", changes).await?;
 
@@ -345,6 +352,11 @@ async fn given_one_of_each_write_when_the_log_is_read_then_each_left_a_line_and_
         }
 
         let mut log = lines(client, "").await?;
+        for line in &log {
+            // Whatever has a line can be asked for.
+            let path = format!("/audit?entity={}&size=1", line["entity"].as_str().unwrap_or_default());
+            client.get(&path).await?.expect(200)?;
+        }
         log.iter_mut().for_each(|line| line["request_id"] = Value::Null);
         let told = json!(log).to_string();
         writes.secrets.extend([token, admin.admin_token().to_owned(), admin.gateway_token().to_owned()]);

@@ -127,8 +127,8 @@ proptest! {
         assert_accepted_fits::<key_auth::KeyAuthInput, key_auth::KeyAuthChanges>(&key_auth::SCHEMA, &given, coerce);
         assert_accepted_fits::<roles::RoleInput, roles::RoleChanges>(&roles::SCHEMA, &given, coerce);
         assert_accepted_fits::<services::ServiceInput, services::ServiceChanges>(&services::SCHEMA, &given, coerce);
-        assert_accepted_fits::<plugins::PluginInput, plugins::PluginChanges>(&plugins::SCHEMA, &given, coerce);
         assert_accepted_fits::<invite::InviteInput, Value>(&invite::SCHEMA, &given, coerce);
+        assert_accepted_fits::<plugins::PluginInput, plugins::PluginChanges>(&plugins::SCHEMA, &given, coerce);
         for kind in crate::model::PluginKind::ALL {
             assert_accepted_fits::<developer_credentials::CredentialInput, developer_credentials::CredentialChanges>(
                 developer_credentials::families::schema(kind), &given, coerce,

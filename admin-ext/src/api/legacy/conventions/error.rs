@@ -75,7 +75,7 @@ impl Error {
 
     /// The `message` of the body.
     pub fn message(&self) -> String {
-        self.body()["message"].as_str().unwrap_or_default().to_owned()
+        self.body().get("message").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     fn status(&self) -> StatusCode {

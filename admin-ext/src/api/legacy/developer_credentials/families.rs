@@ -150,7 +150,7 @@ pub struct KeyAuth {
     key: Option<String>,
 }
 
-/// `openid-connect`: who the developer is at an OpenID provider.
+/// `openid-connect`: who the developer is at an `OpenID` provider.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct OpenidConnect {
     /// `iss` of the developer's tokens.
@@ -166,7 +166,7 @@ pub struct Jwt {
     algorithm: String,
     /// The claim that names the credential, `iss` by default.
     key: String,
-    /// PEM; required with RS*, PS* and EdDSA.
+    /// PEM; required with RS*, PS* and `EdDSA`.
     #[serde(skip_serializing_if = "Option::is_none")]
     rsa_public_key: Option<String>,
     /// Absent where the server shows it only once.

@@ -115,7 +115,7 @@ fn members(names: &[String], row: &csv::StringRecord) -> Result<Input, Error> {
             "status" => fields.push((name.clone(), status(value))),
             // Several in one column.
             "roles" => {
-                fields.extend(value.split(';').map(|role| ("roles[]".to_owned(), role.trim().to_owned())))
+                fields.extend(value.split(';').map(|role| ("roles[]".to_owned(), role.trim().to_owned())));
             }
             _ => fields.push((name.clone(), value.to_owned())),
         }

@@ -52,7 +52,7 @@ impl Entities {
             "PUT" => {
                 let body = body.and_then(Value::as_object).cloned().unwrap_or_default();
                 let put = if collection == "consumers" {
-                    self.put_consumer(id, body)
+                    self.put_consumer(id, &body)
                 } else {
                     self.put_plugin(id, body)
                 };
@@ -62,9 +62,9 @@ impl Entities {
         }
     }
 
-    fn put_consumer(&mut self, id: Uuid, body: Map<String, Value>) -> Result<Value, Answer> {
+    fn put_consumer(&mut self, id: Uuid, body: &Map<String, Value>) -> Result<Value, Answer> {
         let mut problems = Map::new();
-        for (name, value) in &body {
+        for (name, value) in body {
             let fine = match name.as_str() {
                 "username" | "custom_id" => value.is_null() || value.is_string(),
                 "tags" => value.is_null() || value.is_array(),

@@ -117,11 +117,21 @@ fn differences(exchange: &Exchange<'_>) -> Result<()> {
             && !described["requestBody"].is_null()
         {
             let schema = format!("{pointer}/requestBody/content/application~1json/schema");
-            let sent = nested(&without_repeats(sent, &schema, exchange));
+            let sent = without_repeats(&nested(sent), &schema, exchange);
             validate(&schema, &sent).context("the request")?;
         }
     }
     Ok(())
+}
+
+/// A body whose dotted names are nested, as they are read.
+fn nested(sent: &Value) -> Value {
+    let mut whole = json!({});
+    for (name, value) in sent.as_object().into_iter().flatten() {
+        let inner = name.split('.').fold(&mut whole, |inner, part| &mut inner[part]);
+        *inner = value.clone();
+    }
+    whole
 }
 
 /// What a change sends without what only repeats what the answer says: members that the server sets may be sent back.
@@ -136,22 +146,6 @@ fn without_repeats(sent: &Value, schema: &str, exchange: &Exchange<'_>) -> Value
         described.contains(&name.as_str()) || answer.get(name.as_str()) != Some(*value)
     });
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// Members that are named by their path (`config.strategy`) where the document has them.
-fn nested(sent: &Value) -> Value {
-    let Value::Object(members) = sent else { return sent.clone() };
-    let mut all = Map::new();
-    for (name, value) in members {
-        match name.split_once('.') {
-            Some((outer, inner)) => {
-                let outer = all.entry(outer).or_insert_with(|| json!({}));
-                outer[inner] = value.clone();
-            }
-            None => drop(all.insert(name.clone(), value.clone())),
-        }
-    }
-    Value::Object(all)
 }
 
 /// The members that a schema names.

@@ -172,7 +172,8 @@ impl Writer {
         .await
         .map_err(|error| name_value(error, &after))?;
         self.mark_plugin(id, owner.consumer);
-        self.audit_updated(&before, &after).await?;
+        let told = Some(view(&after, &before.given));
+        self.audit(Entity::Plugin, "update", id.0, Some(before.view()), told).await?;
         Ok(after)
     }
 
@@ -231,32 +232,51 @@ impl Audited for Plugin {
         self.id.0
     }
     fn view(&self) -> Value {
-        json!({
-            "developer": self.developer,
-            "name": self.name,
-            "instance_name": self.instance_name,
-            "enabled": self.enabled,
-            "protocols": self.protocols,
-            "config": redacted(&Value::Object(self.given.clone())),
-            "tags": self.tags,
-        })
+        view(self, &self.given)
     }
 }
 
-/// A configuration without what its members' names give away as secret.
-fn redacted(value: &Value) -> Value {
+/// What the audit log tells of a plugin whose configuration was another before.
+fn view(plugin: &Plugin, before: &Map<String, Value>) -> Value {
+    json!({
+        "developer": plugin.developer,
+        "name": plugin.name,
+        "instance_name": plugin.instance_name,
+        "enabled": plugin.enabled,
+        "protocols": plugin.protocols,
+        "config": redacted(&plugin.given, Some(before)),
+        "tags": plugin.tags,
+    })
+}
+
+/// A configuration without what its members' names give away as secret, but not without whether it changed.
+fn redacted(config: &Map<String, Value>, before: Option<&Map<String, Value>>) -> Value {
     const SECRET: [&str; 8] =
         ["password", "secret", "token", "key", "credential", "auth", "header", "certificate"];
+    config
+        .iter()
+        .map(|(name, value)| {
+            let lower = name.to_ascii_lowercase();
+            let known = before.and_then(|before| before.get(name));
+            let shown = match value {
+                Value::Null => Value::Null,
+                _ if SECRET.iter().any(|word| lower.contains(word)) => {
+                    json!(if known == Some(value) { "(set)" } else { "(changed)" })
+                }
+                value => shown(value, known),
+            };
+            (name.clone(), shown)
+        })
+        .collect()
+}
+
+fn shown(value: &Value, before: Option<&Value>) -> Value {
     match value {
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, value)| {
-                let lower = name.to_ascii_lowercase();
-                let hidden = !value.is_null() && SECRET.iter().any(|word| lower.contains(word));
-                (name.clone(), if hidden { json!("(set)") } else { redacted(value) })
-            })
-            .collect(),
-        Value::Array(elements) => elements.iter().map(redacted).collect(),
+        Value::Object(members) => redacted(members, before.and_then(Value::as_object)),
+        Value::Array(elements) => {
+            let before = |place| before.and_then(|before| before.get(place));
+            elements.iter().enumerate().map(|(place, element)| shown(element, before(place))).collect()
+        }
         other => other.clone(),
     }
 }
@@ -266,12 +286,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_of_a_configuration_stay_out_of_the_audit_log() {
-        let config =
-            json!({"redis": {"host": "h", "password": "hunter2"}, "list": [{"api_key": "k"}], "keys": null});
+    fn secrets_of_a_configuration_stay_out_of_the_audit_log_but_not_that_they_changed() {
+        let config = |password: &str, key: &str| -> Map<String, Value> {
+            let redis = json!({"host": "h", "password": password});
+            [("redis", redis), ("list", json!([{"api_key": key}])), ("keys", json!(null))]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into_iter()
+                .collect()
+        };
+        let (before, after) = (config("hunter2", "k"), config("hunter3", "k"));
         assert_eq!(
-            redacted(&config),
-            json!({"redis": {"host": "h", "password": "(set)"}, "list": [{"api_key": "(set)"}], "keys": null})
+            redacted(&after, Some(&before)),
+            json!({"redis": {"host": "h", "password": "(changed)"}, "list": [{"api_key": "(set)"}], "keys": null})
         );
     }
 }

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use app_auth_tests::admin::{Admin, Database};
-use app_auth_tests::client::{Answer, Client};
+use app_auth_tests::client::{Answer, Client, send};
 use app_auth_tests::kong_double::KongDouble;
 use app_auth_tests::wait;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 pub const ADA: &str = "/developers/ada@example.com";
@@ -58,6 +59,11 @@ impl Pair {
     pub async fn wait_until_told(&self) -> Result<()> {
         wait_until_told(self.client()).await
     }
+}
+
+/// Asks for something by its path alone.
+pub async fn ask(client: &Client, path: &str) -> Result<Answer> {
+    send(client.request(Method::POST, path)).await
 }
 
 /// What Kong has still to be told, as this replica has it.

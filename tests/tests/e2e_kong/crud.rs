@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::common::{ADA, Pair, sync, wait_until_told};
+use super::common::{ADA, Pair, ask, sync, wait_until_told};
 
 #[tokio::test]
 async fn given_a_kong_when_developers_and_applications_come_change_and_go_then_its_consumers_do() -> Result<()>
@@ -157,7 +157,7 @@ async fn given_a_kong_that_lost_its_database_when_a_pass_is_asked_for_then_it_ha
     assert_eq!(consumers.len(), 100);
     pair.kong.forget();
 
-    let begun = pair.client().post("/kong/sync", &json!({})).await?.expect(202)?;
+    let begun = ask(pair.client(), "/kong/sync").await?.expect(202)?;
 
     assert_eq!(begun.json(), json!({"marked": 101}));
     pair.wait_until_told().await?;
@@ -188,7 +188,7 @@ async fn given_developers_from_before_when_a_kong_is_followed_then_it_is_told_of
         assert_eq!(before.client().get(path).await?.expect(status)?.json()["total"], 0);
     }
     let none = json!({"message": "No Kong follows: kong_admin_url is not set"});
-    assert_eq!(before.client().post("/kong/sync", &json!({})).await?.expect(404)?.json(), none);
+    assert_eq!(ask(before.client(), "/kong/sync").await?.expect(404)?.json(), none);
     drop(before);
 
     settings.environment = vec![("APP_AUTH_KONG_ADMIN_URL".into(), kong.url())];

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::common::{ADA, Pair, sync};
+use super::common::{ADA, Pair, ask, sync};
 
 #[tokio::test]
 async fn given_a_plugin_kong_refuses_when_applied_then_its_answer_is_passed_on_and_nothing_has_changed()
@@ -123,7 +123,7 @@ async fn given_something_kong_refuses_afterwards_when_looked_at_then_it_says_so_
         assert_eq!(sync(&made), "pending");
         let id = made.field("id")?;
         pair.kong.restart()?;
-        pair.client().post("/kong/sync", &json!({})).await?.expect(202)?;
+        ask(pair.client(), "/kong/sync").await?.expect(202)?;
 
         let refused = async || -> Result<Option<serde_json::Value>> {
             let list = pair.client().get("/kong/sync?state=refused").await?.expect(200)?.json();
@@ -139,8 +139,7 @@ async fn given_something_kong_refuses_afterwards_when_looked_at_then_it_says_so_
         wait::until("the rest to be told", async || Ok(pair.left().await?.len() == 1)).await?;
 
         // Asking for it has it tried once more, to the same end.
-        let retried =
-            pair.client().post(&format!("/kong/sync/plugin/{id}"), &json!({})).await?.expect(202)?;
+        let retried = ask(pair.client(), &format!("/kong/sync/plugin/{id}")).await?.expect(202)?;
         assert_eq!(retried.json()["state"], "pending");
         wait::for_some("Kong's refusal again", refused).await?;
         for path in [
@@ -148,7 +147,7 @@ async fn given_something_kong_refuses_afterwards_when_looked_at_then_it_says_so_
             format!("/kong/sync/route/{id}"),
             "/kong/sync/plugin/x".into(),
         ] {
-            assert_eq!(pair.client().post(&path, &json!({})).await?.status, 404, "{path}");
+            assert_eq!(ask(pair.client(), &path).await?.status, 404, "{path}");
         }
         let metrics = pair.client().get("/metrics").await?.text();
         assert!(metrics.contains("app_auth_admin_kong_refused 1"), "{metrics}");

@@ -216,13 +216,15 @@ impl Writes<'_> {
         let request =
             self.client.request(Method::POST, import).header("Content-Type", "application/x-ndjson");
         self.send(Method::POST, import, request.body(line.to_string())).await?;
-        let plugin = self.create(&format!("{developer}/plugins"), json!({"name": "proxy-cache"})).await?;
-        self.write(Method::PATCH, &plugin, json!({"config": {"strategy": "memory"}})).await?;
-        self.write(Method::DELETE, &plugin, json!({})).await?;
         let changes = json!({"config": {"portal_auto_approve": true}});
         self.write(Method::PATCH, "/workspaces/default", changes).await?;
 
         let secret = |what: &str| format!("{MARK} {what}");
+        let config = |password: &str| json!({"minute": 5, "redis": {"password": secret(password)}});
+        let body = json!({"name": "rate-limiting", "config": config("redis")});
+        let plugin = self.create(&format!("{developer}/plugins"), body).await?;
+        self.write(Method::PATCH, &plugin, json!({"config": config("other redis")})).await?;
+        self.write(Method::DELETE, &plugin, json!({})).await?;
         for (family, body, changes) in [
             (
                 "basic-auth",

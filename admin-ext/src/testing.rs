@@ -145,7 +145,7 @@ impl World {
 
 /// The newest lines of the audit log, newest first.
 pub async fn audit_log(store: &Store, limit: u16) -> Vec<AuditEntry> {
-    let page = PageRequest { size: limit, offset: None };
+    let page = PageRequest { size: limit, ..PageRequest::default() };
     store.audit_log(&AuditFilter::default(), page).await.unwrap().items
 }
 

@@ -142,9 +142,9 @@ fn without_repeats(sent: &Value, schema: &str, exchange: &Exchange<'_>) -> Value
     let answer: Value = serde_json::from_slice(exchange.body).unwrap_or_default();
     let answer = answer.get("developer").filter(|inner| inner["email"].is_string()).unwrap_or(&answer);
     let described = DOCUMENT.pointer(schema).map(members_of).unwrap_or_default();
-    let kept = members.iter().filter(|(name, value)| {
-        described.contains(&name.as_str()) || answer.get(name.as_str()) != Some(*value)
-    });
+    let kept = members
+        .iter()
+        .filter(|(name, value)| described.contains(&name.as_str()) || answer.get(name.as_str()).is_none());
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

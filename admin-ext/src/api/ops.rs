@@ -18,6 +18,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use super::App;
 use crate::model::{OsEntropy, ambient};
 
+const LATENCY: HeaderName = HeaderName::from_static("x-kong-admin-latency");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names a request in logs and in the audit log.
@@ -193,7 +194,8 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     let route = route.unwrap_or_else(|| "unmatched".to_owned());
     let mut response = next.run(request).await;
     let status = response.status().as_u16();
-    let seconds = began.elapsed().as_secs_f64();
+    let took = began.elapsed();
+    let seconds = took.as_secs_f64();
     // Methods are labels only if they are well-known: anything else is the client's invention.
     let label = if known(&method) { method.as_str().to_owned() } else { "other".to_owned() };
     metrics::counter!(
@@ -203,9 +205,12 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     .increment(1);
     metrics::histogram!("app_auth_admin_request_seconds", "route" => route.clone()).record(seconds);
     tracing::debug!(request = %id, %method, %route, status, seconds, "answered");
+    let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        headers.insert(REQUEST_ID, value);
     }
+    // Whole milliseconds, as Kong's Admin API tells them.
+    headers.insert(LATENCY, HeaderValue::from(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)));
     response
 }
 

@@ -28,7 +28,7 @@ pub use developer_credential::{
     DeveloperCredential, DeveloperCredentialPatch, Members, NewDeveloperCredential, PluginKind,
 };
 pub use mail::{MailContext, MailFate, MailTemplate, WaitingMail};
-pub use page::{Listed, Offset, PageRequest};
+pub use page::{Listed, Offset, PageRequest, TagFilter};
 pub use plugin::{NewPlugin, Plugin, PluginAnswer, PluginId, PluginPatch};
 pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig, PortalSettings};
 pub use role::{NewRole, Role, RolePatch, RoleRef};

@@ -10,12 +10,21 @@ use uuid::Uuid;
 use super::ambient::Timestamp;
 
 /// One page of a list, in the order of creation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PageRequest {
     /// Most items of the page, 1 to [`PageRequest::SIZE_MAX`].
     pub size: u16,
     /// Begin after this item; absent: at the first.
     pub offset: Option<Offset>,
+    /// Only what is tagged so, in lists whose items have tags.
+    pub tags: Option<TagFilter>,
+}
+
+/// Which tags an item must have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TagFilter {
+    All(Vec<String>),
+    Any(Vec<String>),
 }
 
 impl PageRequest {
@@ -25,7 +34,7 @@ impl PageRequest {
 
 impl Default for PageRequest {
     fn default() -> Self {
-        Self { size: Self::SIZE_DEFAULT, offset: None }
+        Self { size: Self::SIZE_DEFAULT, offset: None, tags: None }
     }
 }
 

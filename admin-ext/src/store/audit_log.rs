@@ -135,10 +135,10 @@ impl Store {
         let rows = bind(sqlx::query(AssertSqlSafe(select)), &operands)
             .bind(at)
             .bind(seq)
-            .bind(rows_of(page))
+            .bind(rows_of(&page))
             .fetch_all(&mut *reader)
             .await?;
-        let (items, next) = cut(&rows, page, read, place)?;
+        let (items, next) = cut(&rows, &page, read, place)?;
         Ok(Listed { items, next, total: total.count("n")? })
     }
 

@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use zeroize::Zeroize;
 
-use super::sql::{Columns as _, List, count, json_texts};
+use super::sql::{Columns as _, List, count, json_texts, tagged};
 use super::{Entity, Result, Reveal, Store, StoreError, Writer, applications, developer_credentials};
 use crate::model::{
     Application, ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, Listed,
@@ -141,11 +141,15 @@ impl Store {
         page: PageRequest,
     ) -> Result<Listed<Credential>> {
         let from = "credentials k WHERE k.application = $1 AND k.kind = $2";
-        List { columns: COLUMNS, from, bound: 2, alias: "k" }
+        let (from, tags) = tagged(from, 2, "k", page.tags.as_ref());
+        List { columns: COLUMNS, from: &from, bound: 2 + tags.len(), alias: "k" }
             .page(
                 &mut *self.reader().await?,
                 page,
-                |query| query.bind(application.as_bytes().to_vec()).bind(kind.as_str()),
+                |query| {
+                    let query = query.bind(application.as_bytes().to_vec()).bind(kind.as_str());
+                    tags.iter().fold(query, |query, tag| query.bind(tag.clone()))
+                },
                 |row| self.read_credential(row),
                 |credential| Offset { created_at: credential.created_at, id: credential.id.0 },
             )

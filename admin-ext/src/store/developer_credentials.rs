@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
-use super::sql::{AnyQuery, Columns as _, List, count, json_texts};
+use super::sql::{AnyQuery, Columns as _, List, count, json_texts, tagged};
 use super::{Entity, Result, Reveal, Store, StoreError, Writer, developers};
 use crate::model::{
     Developer, DeveloperCredential, DeveloperCredentialPatch, Invalid, Listed, Members,
@@ -138,11 +138,15 @@ impl Store {
         page: PageRequest,
     ) -> Result<Listed<DeveloperCredential>> {
         let from = "developer_credentials k WHERE k.developer = $1 AND k.kind = $2";
-        List { columns: COLUMNS, from, bound: 2, alias: "k" }
+        let (from, tags) = tagged(from, 2, "k", page.tags.as_ref());
+        List { columns: COLUMNS, from: &from, bound: 2 + tags.len(), alias: "k" }
             .page(
                 &mut *self.reader().await?,
                 page,
-                |query| query.bind(developer.as_bytes().to_vec()).bind(kind.as_str()),
+                |query| {
+                    let query = query.bind(developer.as_bytes().to_vec()).bind(kind.as_str());
+                    tags.iter().fold(query, |query, tag| query.bind(tag.clone()))
+                },
                 |row| self.read_developer_credential(row),
                 |credential| Offset { created_at: credential.created_at, id: credential.id.0 },
             )

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use uuid::Uuid;
 
 use super::audit::Audited;
-use super::sql::{Columns as _, List, count, json_texts};
+use super::sql::{Columns as _, List, count, json_texts, tagged};
 use super::{Entity, Result, Store, StoreError, Writer, developers};
 use crate::model::plugin::PLUGINS_MAX;
 use crate::model::{Listed, NewPlugin, Offset, PageRequest, Plugin, PluginAnswer, PluginId, PluginPatch};
@@ -55,11 +55,15 @@ async fn existing(conn: &mut AnyConnection, developer: DeveloperId, id: PluginId
 
 impl Store {
     pub async fn plugins(&self, developer: DeveloperId, page: PageRequest) -> Result<Listed<Plugin>> {
-        List { columns: COLUMNS, from: "developer_plugins p WHERE p.developer = $1", bound: 1, alias: "p" }
+        let (from, tags) = tagged("developer_plugins p WHERE p.developer = $1", 1, "p", page.tags.as_ref());
+        List { columns: COLUMNS, from: &from, bound: 1 + tags.len(), alias: "p" }
             .page(
                 &mut *self.reader().await?,
                 page,
-                |query| query.bind(developer.as_bytes().to_vec()),
+                |query| {
+                    let query = query.bind(developer.as_bytes().to_vec());
+                    tags.iter().fold(query, |query, tag| query.bind(tag.clone()))
+                },
                 read,
                 |plugin| Offset { created_at: plugin.created_at, id: plugin.id.0 },
             )

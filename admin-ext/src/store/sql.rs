@@ -7,7 +7,7 @@ use sqlx::{Any, AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::{Result, StoreError};
-use crate::model::{Listed, Offset, PageRequest, Timestamp};
+use crate::model::{Listed, Offset, PageRequest, TagFilter, Timestamp};
 
 /// Which database it is, for the few statements that differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -145,22 +145,41 @@ impl List<'_> {
         let rows = bind(sqlx::query(AssertSqlSafe(select)))
             .bind(after_time)
             .bind(after_id)
-            .bind(rows_of(page))
+            .bind(rows_of(&page))
             .fetch_all(&mut *conn)
             .await?;
-        cut(&rows, page, read, place)
+        cut(&rows, &page, read, place)
     }
 }
 
+/// A list's `from` with the condition that its rows have the tags that are asked for, and what to bind after the rest.
+/// Tags are kept as a JSON array, so a tag with its quotes is found where, and only where, it is an element.
+pub(super) fn tagged(
+    from: &str,
+    bound: usize,
+    alias: &str,
+    tags: Option<&TagFilter>,
+) -> (String, Vec<String>) {
+    let (tags, operator) = match tags {
+        None => return (from.to_owned(), Vec::new()),
+        Some(TagFilter::All(tags)) => (tags, " AND "),
+        Some(TagFilter::Any(tags)) => (tags, " OR "),
+    };
+    let has = |place: usize| format!("replace({alias}.tags, ${place}, '') <> {alias}.tags");
+    let conditions: Vec<_> = (bound + 1..).take(tags.len()).map(has).collect();
+    let elements = tags.iter().map(|tag| serde_json::Value::from(tag.as_str()).to_string()).collect();
+    (format!("{from} AND ({})", conditions.join(operator)), elements)
+}
+
 /// Rows to read for a page: one more than asked for tells whether there is a next page.
-pub(super) fn rows_of(page: PageRequest) -> i64 {
+pub(super) fn rows_of(page: &PageRequest) -> i64 {
     i64::from(page.size.clamp(1, PageRequest::SIZE_MAX)) + 1
 }
 
 /// The items of a page, from as many rows as [`rows_of`] says, and where the next page begins.
 pub(super) fn cut<T>(
     rows: &[AnyRow],
-    page: PageRequest,
+    page: &PageRequest,
     read: impl Fn(&AnyRow) -> Result<T>,
     place: impl Fn(&T) -> Offset,
 ) -> Result<(Vec<T>, Option<Offset>)> {

@@ -101,9 +101,9 @@ async fn given_a_path_or_method_that_is_none_when_called_then_it_is_404_or_405_w
             assert_eq!((answer.status, answer.json()), (404, json!({"message": "Not found"})), "{path}");
         }
         for (method, path, allow) in [
-            (Method::PUT, "/developers", "GET,HEAD,POST"),
-            (Method::POST, "/developers/a@b", "DELETE,GET,HEAD,PATCH"),
-            (Method::PATCH, "/developers/a@b/applications/x/credentials/oauth2/y", "DELETE,GET,HEAD"),
+            (Method::PUT, "/developers", "GET,HEAD,OPTIONS,POST"),
+            (Method::POST, "/developers/a@b", "DELETE,GET,HEAD,OPTIONS,PATCH"),
+            (Method::PATCH, "/developers/a@b/applications/x/credentials/oauth2/y", "DELETE,GET,HEAD,OPTIONS"),
         ] {
             let refused = send(client.request(method.clone(), path)).await?;
             let body = json!({"message": "Method not allowed"});

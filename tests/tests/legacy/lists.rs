@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::common::on_both;
+use super::common::{application, on_both};
 
 #[tokio::test]
 async fn given_five_developers_when_paged_by_two_then_each_is_seen_once_and_the_total_stays() -> Result<()> {
@@ -95,6 +95,59 @@ async fn given_developers_of_each_status_when_filtered_then_only_that_status_is_
             let refused = client.get(&format!("/developers?status={bad}")).await?;
             assert_eq!((refused.status, &refused.json()["code"]), (400, &json!(11)));
             assert_eq!(refused.json()["fields"], json!({"status": problem}));
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn given_tagged_credentials_when_filtered_by_tags_then_all_or_any_of_them_is_asked_for() -> Result<()> {
+    on_both(async |client| {
+        let application = application(client).await?;
+        let of_developer = application.path().rsplit_once("/applications/").unwrap_or_default().0.to_owned();
+        for path in [
+            format!("{}/credentials/key-auth", application.path()),
+            format!("{of_developer}/credentials/jwt"),
+            format!("{of_developer}/plugins"),
+        ] {
+            for (name, tags) in [
+                ("rate-limiting", json!(["a"])),
+                ("proxy-cache", json!(["a", "b\"", "größe"])),
+                ("request-size-limiting", json!(["B"])),
+            ] {
+                let body = if path.ends_with("plugins") {
+                    json!({"name": name, "tags": tags})
+                } else {
+                    json!({"tags": tags})
+                };
+                client.post(&path, &body).await?.expect(201)?;
+            }
+            for (filter, expected) in [
+                ("a", 2),
+                ("a,b%22", 1),
+                ("a/B", 3),
+                ("b", 0),
+                ("gr%C3%B6%C3%9Fe", 1),
+                ("a,B", 0),
+                ("%22a%22", 0),
+            ] {
+                let list = client.get(&format!("{path}?tags={filter}")).await?.expect(200)?.json();
+                assert_eq!(list["total"], expected, "{path} {filter}");
+                assert_eq!(list["data"].as_array().map(Vec::len), Some(expected), "{path} {filter}");
+            }
+            let page = client.get(&format!("{path}?tags=a&size=1")).await?.expect(200)?.json();
+            let next = page["next"].as_str().unwrap_or_default().to_owned();
+            assert!(next.contains("tags=a"), "{next}");
+            assert_eq!(client.get(&next).await?.json()["data"].as_array().map(Vec::len), Some(1));
+            for bad in ["a,b/c", "a,", ""] {
+                let refused = client.get(&format!("{path}?tags={bad}")).await?;
+                assert_eq!(
+                    refused.json()["message"],
+                    "invalid option (tags: invalid filter syntax)",
+                    "{bad}"
+                );
+            }
         }
         Ok(())
     })

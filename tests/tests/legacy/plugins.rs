@@ -23,8 +23,8 @@ async fn given_a_plugin_when_changed_then_records_are_merged_lists_replaced_and_
         let path = format!("{PLUGINS}/mine");
         assert_eq!(client.get(&path).await?.expect(200)?.json(), made.json());
 
-        let changes = json!({"config": {"minute": null, "redis": {"port": 2}, "list": [3]}, "enabled": true});
-        let changed = client.patch(&path, &changes).await?.expect(200)?.json();
+        let wanted = json!({"config": {"minute": null, "redis": {"port": 2}, "list": [3]}, "enabled": true});
+        let changed = client.patch(&path, &wanted).await?.expect(200)?.json();
         assert_eq!(changed["config"], json!({"redis": {"host": "h", "port": 2}, "list": [3]}));
         assert_eq!(
             (&changed["enabled"], &changed["tags"], &changed["protocols"]),

@@ -70,7 +70,7 @@ async fn following(
 }
 
 async fn part(store: &Store, status: Option<DeveloperStatus>, offset: Option<Offset>) -> Result<Part, Error> {
-    let page = PageRequest { size: PageRequest::SIZE_MAX, offset };
+    let page = PageRequest { size: PageRequest::SIZE_MAX, offset, tags: None };
     let (developers, next) = store.developer_statuses(status, page).await?;
     let lines = lines(&developers).map_err(|error| {
         tracing::error!(%error, "lines of a table could not be written");

@@ -14,7 +14,7 @@ use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::expiry;
-use super::parameters::{ApplicationPath, PageArguments};
+use super::parameters::{ApplicationPath, PageArguments, TagArguments};
 use crate::api::App;
 use crate::model::{
     Application, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
@@ -113,7 +113,7 @@ pub struct KeyAuthChanges {
 #[utoipa::path(
     get, path = "/developers/{developer}/applications/{application}/credentials/key-auth", tag = "credentials",
     operation_id = "list_key_auth_credentials",
-    params(ApplicationPath, PageArguments),
+    params(ApplicationPath, PageArguments, TagArguments),
     responses(
         (status = 200, description = "A page of the list", body = Page<KeyAuthBody>,
             example = json!({"data": [example()], "next": null, "total": 1})),

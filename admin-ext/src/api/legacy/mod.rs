@@ -24,8 +24,12 @@ mod services;
 mod tests;
 mod workspaces;
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use axum::Router;
-use axum::http::{Method, StatusCode};
+use axum::extract::MatchedPath;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema as _;
 use utoipa::openapi::path::Operation;
@@ -38,12 +42,15 @@ use self::bodies::{Message, Violation};
 use self::conventions::{Error, reply};
 use super::App;
 
+/// The prefix of the only workspace.
+const WORKSPACE: &str = "/default";
+
 /// All endpoints but those of [`bulk_router`], also under `/default`, the name of the only workspace. Paths that are none of them are left to the
 /// router this one is merged into; see [`not_found`].
 pub fn router() -> Router<App> {
     let (router, _) = endpoints().split_for_parts();
     Router::new()
-        .nest("/default", router.clone())
+        .nest(WORKSPACE, router.clone())
         .merge(router)
         .method_not_allowed_fallback(method_not_allowed)
 }
@@ -52,7 +59,7 @@ pub fn router() -> Router<App> {
 pub fn bulk_router() -> Router<App> {
     let (router, _) = bulk_endpoints().split_for_parts();
     Router::new()
-        .nest("/default", router.clone())
+        .nest(WORKSPACE, router.clone())
         .merge(router)
         .method_not_allowed_fallback(method_not_allowed)
 }
@@ -149,10 +156,38 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(workspaces::get, workspaces::update))
 }
 
-/// The router adds `Allow` with the path's methods to whatever is answered here.
-async fn method_not_allowed(method: Method) -> Response {
-    if method == Method::OPTIONS {
-        return StatusCode::NO_CONTENT.into_response();
+/// `OPTIONS` of any path, or a method that it does not have.
+async fn method_not_allowed(method: Method, path: MatchedPath) -> Response {
+    let mut response = if method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        reply::message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+    };
+    let path = path.as_str();
+    let allowed = allowed().get(path.strip_prefix(WORKSPACE).unwrap_or(path));
+    if let Some(Ok(allowed)) = allowed.map(|allowed| HeaderValue::from_str(allowed)) {
+        response.headers_mut().insert(header::ALLOW, allowed);
     }
-    reply::message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+    response
+}
+
+/// The methods of every path, `OPTIONS` included, which the router would leave out.
+fn allowed() -> &'static HashMap<String, String> {
+    static ALLOWED: OnceLock<HashMap<String, String>> = OnceLock::new();
+    ALLOWED.get_or_init(|| {
+        let paths = endpoints().merge(bulk_endpoints()).into_openapi().paths.paths;
+        let methods = |item: PathItem| {
+            let known = [
+                ("DELETE", item.delete),
+                ("GET", item.get.clone()),
+                ("HEAD", item.get),
+                ("PATCH", item.patch),
+                ("POST", item.post),
+                ("PUT", item.put),
+            ];
+            let there = known.into_iter().filter_map(|(name, operation)| operation.map(|_| name));
+            there.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ")
+        };
+        paths.into_iter().map(|(path, item)| (path, methods(item))).collect()
+    })
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
-use super::parameters::{ApplicationPath, PageArguments};
+use super::parameters::{ApplicationPath, PageArguments, TagArguments};
 use crate::api::App;
 use crate::model::{
     Application, ClientType, Credential, CredentialKind, CredentialSecret, NewCredential, NewSecret,
@@ -134,7 +134,7 @@ pub struct OAuth2Input {
 #[utoipa::path(
     get, path = "/developers/{developer}/applications/{application}/credentials/oauth2", tag = "credentials",
     operation_id = "list_oauth2_credentials",
-    params(ApplicationPath, PageArguments),
+    params(ApplicationPath, PageArguments, TagArguments),
     responses(
         (status = 200, description = "A page of the list", body = Page<OAuth2Body>,
             example = json!({"data": [example()], "next": null, "total": 1})),

@@ -15,6 +15,14 @@ pub struct PageArguments {
     offset: Option<String>,
 }
 
+/// Which entities of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TagArguments {
+    /// Only what has these tags: `a,b` both, `a/b` either.
+    tags: Option<String>,
+}
+
 /// A developer.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

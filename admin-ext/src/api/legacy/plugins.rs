@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
-use super::parameters::{DeveloperPath, PageArguments};
+use super::parameters::{DeveloperPath, PageArguments, TagArguments};
 use crate::api::App;
 use crate::kong;
 use crate::model::plugin::{CONFIG_MAX, PLUGIN_NAME_MAX};
@@ -122,7 +122,7 @@ pub struct PluginChanges {
 /// List a developer's plugins
 #[utoipa::path(
     get, path = "/developers/{developer}/plugins", tag = "plugins", operation_id = "list_plugins",
-    params(DeveloperPath, PageArguments),
+    params(DeveloperPath, PageArguments, TagArguments),
     responses(
         (status = 200, description = "A page of the list", body = Page<PluginBody>,
             example = json!({"data": [example()], "next": null, "total": 1})),

@@ -144,9 +144,9 @@ async fn pages_follow_each_other_without_gap_or_repetition() {
     writer.commit().await.unwrap();
 
     let mut seen = Vec::new();
-    let mut page = PageRequest { size: 10, offset: None };
+    let mut page = PageRequest { size: 10, ..PageRequest::default() };
     loop {
-        let listed = test.store.developers(None, page).await.unwrap();
+        let listed = test.store.developers(None, page.clone()).await.unwrap();
         assert_eq!(listed.total, 25);
         seen.extend(listed.items.into_iter().map(|developer| developer.email.as_str().to_owned()));
         let Some(next) = listed.next else { break };

@@ -70,8 +70,8 @@ async fn given_the_reference_when_update_a_developer_plugin_is_run_then_it_answe
     on_both(async |client| {
         let made = applied(client).await?;
         // As httpie sends `config.response_code:='[200, 301, 400, 404]'`.
-        let changes = json!({"config.response_code": [200, 301, 400, 404]});
-        let changed = client.patch(&path_of(&made), &changes).await?.expect(200)?.json();
+        let codes = json!({"config.response_code": [200, 301, 400, 404]});
+        let changed = client.patch(&path_of(&made), &codes).await?.expect(200)?.json();
         assert_as_written(&changed);
         assert_eq!(changed["config"]["response_code"], json!([200, 301, 400, 404]));
         Ok(())

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::{reply, texts};
-use crate::model::{Listed, Offset, PageRequest, Timestamp};
+use crate::model::{Listed, Offset, PageRequest, TagFilter, Timestamp, rules};
 
 /// The arguments of a request, and its path as the caller wrote it.
 pub struct Query {
@@ -115,6 +115,7 @@ impl Query {
             let offset = offset.parse::<Offset>().map_err(|_| Error::InvalidOffset(offset.to_owned()))?;
             page.offset = Some(offset);
         }
+        page.tags = self.argument("tags").map(tag_filter).transpose()?;
         Ok(page)
     }
 
@@ -143,6 +144,23 @@ impl Query {
             data: listed.items.into_iter().map(body).collect::<Vec<_>>(),
         })
     }
+}
+
+/// `a,b` asks for both tags, `a/b` for either.
+fn tag_filter(text: &str) -> Result<TagFilter, Error> {
+    let refuse = || Error::InvalidOption { name: "tags", problem: "invalid filter syntax".into() };
+    let tags = |separator| text.split(separator).map(str::to_owned).collect::<Vec<_>>();
+    let filter = match (text.contains(','), text.contains('/')) {
+        (true, true) => return Err(refuse()),
+        (false, true) => TagFilter::Any(tags('/')),
+        _ => TagFilter::All(tags(',')),
+    };
+    let (TagFilter::All(tags) | TagFilter::Any(tags)) = &filter;
+    let fits = |tag: &String| !tag.is_empty() && texts::storable(tag).is_ok();
+    if tags.len() > rules::LIST_MAX || !tags.iter().all(fits) {
+        return Err(refuse());
+    }
+    Ok(filter)
 }
 
 /// A page of a list of the developer family.

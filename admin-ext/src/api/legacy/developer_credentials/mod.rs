@@ -17,7 +17,7 @@ use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Input, Query, Segments, members, path, reply};
 use super::expiry;
-use super::parameters::{FamilyPath, PageArguments};
+use super::parameters::{FamilyPath, PageArguments, TagArguments};
 use crate::api::App;
 use crate::model::{
     Developer, DeveloperCredential, DeveloperCredentialPatch, Members, NewDeveloperCredential, PlainSecret,
@@ -126,7 +126,7 @@ async fn find(
 #[utoipa::path(
     get, path = "/developers/{developer}/credentials/{plugin}", tag = "developer_credentials",
     operation_id = "list_developer_credentials",
-    params(FamilyPath, PageArguments),
+    params(FamilyPath, PageArguments, TagArguments),
     responses(
         (status = 200, description = "A page of the list", body = Page<CredentialBody>,
             example = json!({"data": [example()], "next": null, "total": 1})),

@@ -144,7 +144,7 @@ fn without_repeats(sent: &Value, schema: &str, exchange: &Exchange<'_>) -> Value
     let described = DOCUMENT.pointer(schema).map(members_of).unwrap_or_default();
     let kept = members
         .iter()
-        .filter(|(name, value)| described.contains(&name.as_str()) || answer.get(name.as_str()).is_none());
+        .filter(|(name, _)| described.contains(&name.as_str()) || answer.get(name.as_str()).is_none());
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

@@ -115,7 +115,7 @@ impl Calls {
         Ok(self.request(Method::GET, path).send().await?.error_for_status()?.json().await?)
     }
 
-    /// The path of the last page of 100 developers.
+    /// The path of the last full page of 100 developers.
     async fn last_page(&self) -> Result<String> {
         let mut path = "/developers?size=1000".to_owned();
         loop {
@@ -123,9 +123,14 @@ impl Calls {
             let Some(next) = page["next"].as_str() else { break };
             next.clone_into(&mut path);
         }
-        // Of the last thousand, the last hundred.
+        // Of the last thousand, the last hundred that fill a page.
         let mut path = path.replace("size=1000", "size=100");
-        while let Some(next) = self.get(&path).await?["next"].as_str() {
+        loop {
+            let page = self.get(&path).await?;
+            let Some(next) = page["next"].as_str() else { break };
+            if self.get(next).await?["data"].as_array().is_none_or(|data| data.len() < 100) {
+                break;
+            }
             next.clone_into(&mut path);
         }
         ensure!(path.contains("offset="), "the list has one page only");

@@ -30,27 +30,27 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| json!(app_auth_admin::api::o
 static VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> = LazyLock::new(Mutex::default);
 
 /// Every operation of the document: method and path.
-pub fn operations() -> Vec<(String, String)> {
+static OPERATIONS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     let paths = DOCUMENT["paths"].as_object().into_iter().flatten();
-    paths
-        .flat_map(|(path, item)| {
-            let methods = item.as_object().into_iter().flatten();
-            methods.map(move |(method, _)| (method.to_uppercase(), path.clone()))
-        })
-        .collect()
+    let operations = paths.flat_map(|(path, item)| {
+        let methods = item.as_object().into_iter().flatten();
+        methods.map(move |(method, _)| (method.to_uppercase(), path.clone()))
+    });
+    operations.collect()
+});
+
+/// Every operation of the document: method and path.
+pub fn operations() -> Vec<(String, String)> {
+    OPERATIONS.clone()
 }
 
 /// The operation of the document that a request is for.
 pub fn operation(method: &Method, path: &str) -> Option<(String, String)> {
     let path = path.strip_prefix("/default").filter(|rest| rest.starts_with('/')).unwrap_or(path);
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    let mut fitting: Vec<_> = operations()
-        .into_iter()
-        .filter(|(known, template)| known == method && fits(template, path))
-        .collect();
+    let fitting = OPERATIONS.iter().filter(|(known, template)| known == method && fits(template, path));
     // Of several, the one with the fewest variables.
-    fitting.sort_by_key(|(_, template)| template.matches('{').count());
-    fitting.into_iter().next()
+    fitting.min_by_key(|(_, template)| template.matches('{').count()).cloned()
 }
 
 fn fits(template: &str, path: &str) -> bool {

@@ -142,7 +142,9 @@ pub async fn list(
         example = json!({"name": "billing", "redirect_uri": "https://example.com/callback"})
     ),
     responses(
-        (status = 201, description = "As it is now", body = ApplicationBody<Ref>, example = json!(example())),
+        (status = 201, description = "As it is now",
+            headers(("X-Kong-Sync" = String, description = "`applied` or `pending`; absent without a Kong that follows")),
+            body = ApplicationBody<Ref>, example = json!(example())),
         (status = 400, description = "Refused; nothing has changed", body = Violation),
         (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The name or custom_id is taken"),
@@ -202,7 +204,9 @@ pub async fn get(
         example = json!({"custom_id": "billing"})
     ),
     responses(
-        (status = 200, description = "As it is now", body = ApplicationBody<Ref>, example = json!(example())),
+        (status = 200, description = "As it is now",
+            headers(("X-Kong-Sync" = String, description = "`applied` or `pending`; absent without a Kong that follows")),
+            body = ApplicationBody<Ref>, example = json!(example())),
         (status = 400, description = "Refused; nothing has changed", body = Violation),
         (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The name or custom_id is taken"),
@@ -236,7 +240,8 @@ pub async fn update(
     delete, path = "/developers/{developer}/applications/{application}", tag = "applications", operation_id = "delete_application",
     params(ApplicationPath),
     responses(
-        (status = 204, description = "Deleted"),
+        (status = 204, description = "Deleted",
+            headers(("X-Kong-Sync" = String, description = "`applied` or `pending`; absent without a Kong that follows"))),
         (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]

@@ -159,7 +159,9 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Erro
         example = json!({"email": "wally@example.com", "meta": "{\"full_name\":\"Wally\"}", "status": 0})
     ),
     responses(
-        (status = 200, description = "As it is now", body = DeveloperBody, example = json!(example())),
+        (status = 200, description = "As it is now",
+            headers(("X-Kong-Sync" = String, description = "`applied` or `pending`; absent without a Kong that follows")),
+            body = DeveloperBody, example = json!(example())),
         (status = 400, description = "Refused; nothing has changed", body = Violation),
         (status = 409, body = Violation, description = "The e-mail address or custom_id is taken"),
     ),
@@ -244,7 +246,9 @@ pub async fn get(State(app): State<App>, Segments(developer): Segments<String>) 
         example = json!({"status": 0})
     ),
     responses(
-        (status = 200, description = "As it is now", body = Wrapped,
+        (status = 200, description = "As it is now",
+            headers(("X-Kong-Sync" = String, description = "`applied` or `pending`; absent without a Kong that follows")),
+            body = Wrapped,
             example = json!({"developer": example()})),
         (status = 400, description = "Refused; nothing has changed", body = Violation),
         (status = 404, description = "Nothing has that name", body = Message),
@@ -340,7 +344,8 @@ pub struct Wrapped {
 #[utoipa::path(
     delete, path = "/developers/{developer}", tag = "developers", operation_id = "delete_developer",
     params(DeveloperPath),
-    responses((status = 204, description = "There is no such developer any more")),
+    responses((status = 204, description = "There is no such developer any more",
+            headers(("X-Kong-Sync" = String, description = "`applied` or `pending`; absent without a Kong that follows")))),
 )]
 pub async fn delete(
     State(app): State<App>,

@@ -45,8 +45,8 @@ use super::App;
 /// The prefix of the only workspace.
 const WORKSPACE: &str = "/default";
 
-/// All endpoints but those of [`bulk_router`], also under `/default`, the name of the only workspace. Paths that are none of them are left to the
-/// router this one is merged into; see [`not_found`].
+/// All endpoints but those of [`bulk_router`], also under `/default`, the name of the only workspace. Paths that are none
+/// of them are left to the router this one is merged into; see [`not_found`].
 pub fn router() -> Router<App> {
     let (router, _) = endpoints().split_for_parts();
     Router::new()

@@ -153,3 +153,43 @@ async fn given_the_default_workspace_in_the_path_when_called_then_it_is_the_same
     })
     .await
 }
+
+#[tokio::test]
+async fn given_a_nul_character_where_a_name_is_expected_when_sent_then_it_names_nothing_and_is_no_fault()
+-> Result<()> {
+    on_both(async |client| {
+        let body = json!({"email": "a@example.com", "meta": {"full_name": "A"}});
+        client.post("/developers", &body).await?.expect(200)?;
+        for path in [
+            "/developers/roles/%00",
+            "/workspaces/%00",
+            "/developers/a@example.com/plugins/%00",
+            "/developers/a@example.com/credentials/key-auth/%00",
+            "/developers/a@example.com/credentials/%00",
+            "/mails/%00",
+        ] {
+            let answer = client.request(Method::GET, path);
+            assert!(matches!(send(answer).await?.status, 404 | 405), "{path}");
+        }
+        for path in [
+            "/audit?actor=%00",
+            "/audit?entity_id=%00",
+            "/audit?action=%00",
+            "/audit?request_id=%00",
+            "/developers/a@example.com/plugins?tags=%00",
+        ] {
+            assert_eq!(client.get(path).await?.status, 400, "{path}");
+        }
+        for (query, line) in
+            [("", "a\\u0000b"), ("?on_conflict=skip", "a\\u0000b"), ("?on_conflict=skip", "\\u0000")]
+        {
+            let request = client.request(Method::POST, &format!("/developers/import{query}"));
+            let line = format!("{{\"email\": \"{line}\", \"roles\": [\"\\u0000\"]}}");
+            let answer =
+                send(request.header("Content-Type", "application/x-ndjson").body(line)).await?.expect(200)?;
+            assert_eq!(answer.json()["refused"], 1, "{}", answer.text());
+        }
+        Ok(())
+    })
+    .await
+}

@@ -298,7 +298,8 @@ async fn given_what_does_not_exist_when_asked_for_its_credentials_then_it_is_404
 }
 
 #[tokio::test]
-async fn given_twenty_credentials_of_a_family_when_one_more_is_made_then_the_limit_is_named() -> Result<()> {
+async fn given_as_many_credentials_as_are_allowed_when_one_more_is_made_then_the_limit_is_named() -> Result<()>
+{
     let admin = Admin::start_with(Database::Sqlite, &[("APP_AUTH_CREDENTIALS_PER_KIND", "2")]).await?;
     let client = admin.client();
     let (path, _) = developer(client, "d@example.com").await?;

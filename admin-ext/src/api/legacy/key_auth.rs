@@ -18,7 +18,7 @@ use super::parameters::{ApplicationPath, PageArguments, TagArguments};
 use crate::api::App;
 use crate::model::{
     Application, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
-    PlainSecret, Timestamp, Update, rules,
+    PlainSecret, Timestamp, Update,
 };
 use crate::store::Actor;
 
@@ -29,10 +29,7 @@ pub const SCHEMA: Schema = Schema {
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("key", Kind::checked_text(PlainSecret::MAX, texts::key)).lasting(),
         Field::new("ttl", Kind::Integer { min: 0, max: expiry::TTL_MAX }),
-        Field::new(
-            "tags",
-            Kind::Set { of: &Kind::checked_text(rules::NAME_MAX, texts::tag), max: rules::LIST_MAX },
-        ),
+        Field::tags(),
         Field::read_only("consumer"),
         Field::read_only("created_at"),
         Field::read_only("expires_at"),

@@ -41,10 +41,7 @@ pub const SCHEMA: Schema = Schema {
             },
         ),
         Field::new("hash_secret", Kind::Boolean).required().default("false"),
-        Field::new(
-            "tags",
-            Kind::Set { of: &Kind::checked_text(rules::NAME_MAX, texts::tag), max: rules::LIST_MAX },
-        ),
+        Field::tags(),
         Field::read_only("consumer"),
         Field::read_only("created_at"),
     ],

@@ -31,10 +31,7 @@ pub const SCHEMA: Schema = Schema {
         Field::new("enabled", Kind::Boolean).required().default("true"),
         Field::new("protocols", Kind::Set { of: &Kind::OneOf(PROTOCOLS), max: PROTOCOLS.len() }),
         Field::new("config", Kind::Object { max: CONFIG_MAX }),
-        Field::new(
-            "tags",
-            Kind::Set { of: &Kind::checked_text(rules::NAME_MAX, texts::tag), max: rules::LIST_MAX },
-        ),
+        Field::tags(),
         Field::read_only("consumer"),
         Field::read_only("created_at"),
         Field::read_only("updated_at"),

@@ -23,10 +23,7 @@ macro_rules! family {
                 $($field,)*
                 Field::new("id", Kind::Uuid).immutable(),
                 Field::new("ttl", Kind::Integer { min: 0, max: TTL_MAX }),
-                Field::new(
-                    "tags",
-                    Kind::Set { of: &Kind::checked_text(rules::NAME_MAX, texts::tag), max: rules::LIST_MAX },
-                ),
+                Field::tags(),
                 Field::read_only("consumer"),
                 Field::read_only("created_at"),
                 Field::read_only("expires_at"),

@@ -3,6 +3,8 @@
 mod entry;
 mod lines;
 
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -14,9 +16,8 @@ use utoipa::ToSchema;
 
 use self::entry::Entry;
 use self::lines::{Format, Line};
-use super::conventions::{Error, Query, reply};
+use super::conventions::{Error, Query, path, reply};
 use crate::api::App;
-use crate::model::DeveloperRef;
 use crate::store::{Actor, StoreError};
 
 /// Largest file of one request, in bytes.
@@ -25,6 +26,8 @@ const FILE_MAX: usize = 64 * 1024 * 1024;
 const BATCH: usize = 100;
 /// Most refused lines the answer lists.
 const LISTED_MAX: usize = 1000;
+/// How long sending the file may take: whoever is slower would keep others from importing.
+const SENDING: Duration = Duration::from_mins(5);
 /// Imports at a time; each holds its file in memory.
 static RUNNING: Semaphore = Semaphore::const_new(2);
 
@@ -104,8 +107,9 @@ pub async fn import(
     let skip = query.one_of("on_conflict", [("refuse", false), ("skip", true)].into_iter())? == Some(true);
     let dry_run = query.one_of("dry_run", [("true", true), ("false", false)].into_iter())? == Some(true);
     let _turn = RUNNING.try_acquire().map_err(|_| Error::Busy)?;
-    let file = to_bytes(body, FILE_MAX)
+    let file = tokio::time::timeout(SENDING, to_bytes(body, FILE_MAX))
         .await
+        .map_err(|_| Error::Request(StatusCode::REQUEST_TIMEOUT, "The request took too long".into()))?
         .map_err(|_| Error::Request(StatusCode::PAYLOAD_TOO_LARGE, "Request body is too large".into()))?;
     let lines = lines::lines(format, &file)?;
     drop(file);
@@ -145,7 +149,7 @@ async fn plan(
         };
         let email = input.members.get("email").and_then(Value::as_str).map(str::to_owned);
         if let (true, Some(email)) = (skip, &email)
-            && app.store.developer(&DeveloperRef::parse(email)).await?.is_some()
+            && path::find_developer(&app.store, email).await?.is_some()
         {
             report.skipped += 1;
             continue;

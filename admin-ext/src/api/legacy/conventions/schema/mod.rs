@@ -16,6 +16,8 @@ use self::check::Checker;
 use super::body::Input;
 use super::error::Error;
 use super::problems::Problems;
+use super::texts;
+use crate::model::rules;
 
 /// The members of an entity that a request may set.
 pub struct Schema {
@@ -135,6 +137,13 @@ impl Field {
             default: None,
             access: Access::ReadOnly,
         }
+    }
+
+    /// The tags of an entity, each once; none holds what combines tags in a query.
+    pub const fn tags() -> Self {
+        const TAGS: Kind = Kind::Set { of: &TAG, max: rules::LIST_MAX };
+        const TAG: Kind = Kind::checked_text(rules::NAME_MAX, texts::tag);
+        Self::new("tags", TAGS)
     }
 
     fn default_value(&self) -> Option<Value> {

@@ -209,6 +209,11 @@ async fn given_a_credential_when_changed_then_the_rest_stays() -> Result<()> {
         let changed = client.patch(&one, &body).await?.expect(200)?.json();
         assert_eq!((&changed["secret"], changed.get("ttl")), (&made["secret"], None));
         assert!(made["ttl"].is_i64() && made["expires_at"].is_i64(), "{made}");
+        // The key cannot go while the algorithm needs it, and nothing changes.
+        let refused =
+            violations(&client.patch(&one, &json!({"rsa_public_key": null, "key": "other"})).await?);
+        assert_eq!(refused["rsa_public_key"], "required field missing");
+        assert_eq!(client.get(&one).await?.json(), changed);
         let unset = client.patch(&one, &json!({"algorithm": "HS512", "rsa_public_key": null})).await?;
         assert_eq!(unset.expect(200)?.json().get("rsa_public_key"), None);
         Ok(())

@@ -236,11 +236,8 @@ pub async fn update(
     let developer = path::developer(&app.store, &developer).await?;
     let credential = find(&app, &developer, kind, &credential).await?;
     let id = credential.id;
-    let mut merged = credential.members.exposed();
     let current = json!(CredentialBody::new(&developer, credential, app.store.now()));
     let changes: CredentialChanges = members::typed(families::schema(kind).update(input, &current)?)?;
-    merged.extend(changes.members.clone());
-    families::check(kind, &merged)?;
     let mut writer = app.store.write(&actor).await?;
     let patch = DeveloperCredentialPatch {
         members: changes.members,
@@ -248,6 +245,8 @@ pub async fn update(
         tags: changes.tags.or_empty(),
     };
     let credential = writer.update_developer_credential(&developer, kind, id, patch).await?;
+    // Of what it will be, where nobody else can change it any more.
+    families::check(kind, &credential.members.exposed())?;
     let revision = writer.commit().await?;
     let body = CredentialBody::new(&developer, credential, app.store.now());
     Ok(reply::written(StatusCode::OK, &body, revision))

@@ -117,6 +117,7 @@ pub fn new_application(name: &str) -> NewApplication {
         description: None,
         meta: None,
         custom_id: None,
+        ..NewApplication::default()
     }
 }
 

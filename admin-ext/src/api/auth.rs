@@ -9,8 +9,9 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::App;
 use super::ops::RequestId;
+use super::v2::Problem;
 use crate::model::PlainSecret;
-use crate::store::{Actor, TokenKind};
+use crate::store::{Actor, StoreError, TokenKind};
 
 const ADMIN_TOKEN: HeaderName = HeaderName::from_static("kong-admin-token");
 
@@ -21,20 +22,73 @@ const TOKEN_MAX: usize = 512;
 
 /// Lets callers with an admin token in and tells the handlers who it is ([`Actor`]).
 pub async fn admin(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone());
-    let name = match presented(request.headers(), true) {
+    let caller = Caller::of(&app, &request);
+    match admitted(&app, caller).await {
+        Ok(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
+        Err(Turned::Away) => unauthorized(),
+        Err(Turned::Later(error)) => unavailable(&error),
+    }
+}
+
+/// As [`admin`], with the answers of the v2 APIs.
+pub async fn admin_v2(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let caller = Caller::of(&app, &request);
+    match admitted(&app, caller).await {
+        Ok(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
+        Err(Turned::Away) => {
+            let mut response = Problem::unauthorized().into_response();
+            let challenge = header::HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            response
+        }
+        Err(Turned::Later(error)) => {
+            tracing::error!(%error, "a token could not be checked");
+            Problem::from(StoreError::Busy).into_response()
+        }
+    }
+}
+
+/// Why a caller is not let in.
+enum Turned {
+    Away,
+    Later(StoreError),
+}
+
+/// Who wants to be let in.
+struct Caller {
+    request: String,
+    presented: Presented,
+    /// A token is not asked for.
+    trusted: bool,
+}
+
+impl Caller {
+    fn of(app: &App, request: &Request) -> Self {
+        Self {
+            request: request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone()),
+            presented: presented(request.headers(), true),
+            trusted: app.settings.allow_loopback_without_token && is_loopback(request),
+        }
+    }
+}
+
+async fn admitted(app: &App, caller: Caller) -> Result<Actor, Turned> {
+    let name = match caller.presented {
         Presented::Token(token) => match app.store.authenticate(TokenKind::Admin, &token).await {
             Ok(Some(token)) => token.name,
-            Ok(None) => return unauthorized(),
-            Err(error) => return unavailable(&error),
+            Ok(None) => return Err(Turned::Away),
+            Err(error) => return Err(Turned::Later(error)),
         },
-        Presented::Nothing if app.settings.allow_loopback_without_token && is_loopback(&request) => {
-            "loopback".to_owned()
-        }
-        Presented::Nothing | Presented::Unusable => return unauthorized(),
+        Presented::Nothing if caller.trusted => "loopback".to_owned(),
+        Presented::Nothing | Presented::Unusable => return Err(Turned::Away),
     };
-    request.extensions_mut().insert(Actor { name, request: id });
-    next.run(request).await
+    Ok(Actor { name, request: caller.request })
 }
 
 /// Lets callers with a gateway token in.
@@ -132,7 +186,7 @@ fn unauthorized() -> Response {
 }
 
 /// Without the database nobody can be told apart, so nobody gets in.
-fn unavailable(error: &crate::store::StoreError) -> Response {
+fn unavailable(error: &StoreError) -> Response {
     tracing::error!(%error, "a token could not be checked");
     let headers = [(header::RETRY_AFTER, "1"), (header::CONTENT_TYPE, JSON)];
     (StatusCode::SERVICE_UNAVAILABLE, headers, r#"{"message":"Service unavailable"}"#).into_response()

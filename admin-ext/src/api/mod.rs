@@ -1,5 +1,5 @@
-//! The HTTP side. `legacy` serves `/developers` and `/services`; `gateway` serves the feed; `ops` serves those who run
-//! the program. Around them: authentication, `Prefer: wait`, and what is measured of every request.
+//! The HTTP side. `legacy` serves `/developers` and `/services`, `v2` serves `/v2`; `gateway` serves the feed; `ops` serves
+//! those who run the program. Around them: authentication, `Prefer: wait`, and what is measured of every request.
 
 pub mod auth;
 pub mod gateway;
@@ -8,6 +8,7 @@ pub mod ops;
 pub mod prefer;
 #[cfg(test)]
 mod tests;
+pub mod v2;
 
 use std::sync::Arc;
 
@@ -57,12 +58,18 @@ pub fn router(app: App) -> Router {
         .merge(legacy::bulk_router())
         .layer(from_fn_with_state(app.clone(), prefer::wait))
         .layer(from_fn_with_state(app.clone(), auth::admin));
+    let v2 = v2::router()
+        .layer(from_fn(ops::within_time))
+        .layer(from_fn_with_state(app.clone(), prefer::wait))
+        .layer(from_fn_with_state(app.clone(), auth::admin_v2))
+        .layer(from_fn(v2::render));
     let metrics = ops::metrics_router().layer(from_fn_with_state(app.clone(), auth::any));
     let gateway = gateway::router(&app);
     Router::new()
         .merge(ops::router())
         .merge(metrics)
         .merge(gateway)
+        .merge(v2)
         .merge(admin)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::new())
@@ -75,6 +82,7 @@ pub fn router(app: App) -> Router {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = ops::openapi();
     document.merge(legacy::openapi());
+    document.merge(v2::openapi());
     document.merge(gateway::openapi());
     document
 }

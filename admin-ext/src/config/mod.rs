@@ -44,6 +44,8 @@ pub struct Config {
     pub log_format: LogFormat,
     pub api: ApiSettings,
     pub limits: Limits,
+    /// Whether revoking a developer keeps the developer's applications out, and not only the developer.
+    pub revoke_developer_blocks: bool,
     /// How the developer portal behaves where nobody has set it otherwise at run time.
     pub portal: PortalConfig,
     pub mail: MailConfig,
@@ -83,6 +85,7 @@ impl Config {
                 allow_loopback_without_token: value!(settings.allow_loopback_without_token).truth(false)?,
             },
             limits: limits(settings)?,
+            revoke_developer_blocks: value!(settings.revoke_developer_blocks_traffic).truth(true)?,
             portal: portal(settings)?,
             mail: mail(settings)?,
             kong: kong(settings)?,
@@ -98,6 +101,7 @@ impl Config {
             limits: self.limits,
             portal: self.portal.clone(),
             follows_kong: self.kong.is_some(),
+            revoke_developer_blocks: self.revoke_developer_blocks,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
         }

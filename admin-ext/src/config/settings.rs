@@ -96,6 +96,9 @@ settings! {
     credentials_per_kind,
     /// Most connections of one application, at most 1000. [default: 1000]
     connections_per_application,
+    /// `false` lets the applications of a revoked developer through until their connections are revoked, too.
+    /// [default: true]
+    revoke_developer_blocks_traffic,
 
     /// How developers prove who they are: `basic-auth` asks for a password when one is created, `key-auth` for a key.
     /// [default: neither]

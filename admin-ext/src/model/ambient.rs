@@ -23,6 +23,13 @@ impl Timestamp {
         }
     }
 
+    /// This instant, or the first one after another: of two changes of an entity the later one has the later time, even
+    /// where the clock does not say so.
+    #[must_use]
+    pub fn after(self, other: Self) -> Self {
+        self.max(other.plus_millis(1))
+    }
+
     /// This instant moved by milliseconds, at the ends of the range held there.
     #[must_use]
     pub const fn plus_millis(self, milliseconds: i64) -> Self {

@@ -1,18 +1,27 @@
-//! Connections of applications to services ("application instances" in the legacy API).
+//! Connections of applications to services ("application instances" in the legacy API) and to product versions
+//! ("registrations" in the v2 API). A version's connections are connections to the service that serves it.
 
 use app_auth_core::ids::{ApplicationId, ConnectionId, ServiceId};
 use app_auth_core::record::ConnectionStatus;
 
+use super::Update;
 use super::ambient::Timestamp;
 use super::application::Application;
-use super::developer::{Developer, DeveloperStatus};
+use super::developer::Developer;
+use super::product::{ProductId, VersionId};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Connection {
     pub id: ConnectionId,
     pub application: ApplicationId,
-    pub service: ServiceId,
+    /// Absent where no service serves the version.
+    pub service: Option<ServiceId>,
+    /// Absent where the service stands by itself.
+    pub version: Option<VersionId>,
     pub status: ConnectionStatus,
+    /// Why it has the status, in the words of whoever decided.
+    pub reason: Option<String>,
+    pub scopes: Vec<String>,
     /// Held back by an operator; see [`ConnectionDetail::suspended`] for what holds in the end.
     pub suspended: bool,
     pub created_at: Timestamp,
@@ -20,9 +29,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// `<application>_<service>`: an application connects to a service once.
+    /// `<application>_<service>`: an application connects to a service once. The version stands for its service where
+    /// there is none.
     pub fn composite_id(&self) -> String {
-        format!("{}_{}", self.application, self.service)
+        let target = self.service.map(|service| service.0).or(self.version.map(|version| version.0));
+        format!("{}_{}", self.application, target.unwrap_or_default())
     }
 }
 
@@ -32,13 +43,27 @@ pub struct ConnectionDetail {
     pub connection: Connection,
     pub application: Application,
     pub developer: Developer,
+    pub service_name: Option<String>,
+    pub version: Option<VersionSummary>,
+    /// Whether the connection is held back: by its own flag, or because of where the developer stands.
+    pub suspended: bool,
 }
 
-impl ConnectionDetail {
-    /// Whether the connection is held back: by its own flag, or because the developer is not approved.
-    pub fn suspended(&self) -> bool {
-        self.connection.suspended || self.developer.status != DeveloperStatus::Approved
-    }
+/// What a connection shows of its product version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VersionSummary {
+    pub id: VersionId,
+    pub name: String,
+    pub product: ProductId,
+    pub product_name: String,
+}
+
+/// What an application connects to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConnectionTarget {
+    /// Or to the version it serves, if it serves one.
+    Service(ServiceId),
+    Version(VersionId),
 }
 
 /// A connection to be made.
@@ -46,16 +71,23 @@ impl ConnectionDetail {
 pub struct NewConnection {
     /// Absent: a random one.
     pub id: Option<ConnectionId>,
-    pub service: ServiceId,
-    /// Absent: approved if the service approves by itself, else pending.
+    pub target: ConnectionTarget,
+    /// Absent: approved if service, version or portal approve by themselves, else pending.
     pub status: Option<ConnectionStatus>,
     pub suspended: bool,
+    pub scopes: Vec<String>,
 }
 
 impl NewConnection {
     /// To this service, with everything else as the API has it by default.
     pub const fn new(service: ServiceId) -> Self {
-        Self { id: None, service, status: None, suspended: false }
+        Self {
+            id: None,
+            target: ConnectionTarget::Service(service),
+            status: None,
+            suspended: false,
+            scopes: Vec::new(),
+        }
     }
 }
 
@@ -65,4 +97,6 @@ pub struct ConnectionPatch {
     pub status: Option<ConnectionStatus>,
     pub suspended: Option<bool>,
     pub service: Option<ServiceId>,
+    /// Goes with the status: a new status without a reason has none.
+    pub reason: Update<String>,
 }

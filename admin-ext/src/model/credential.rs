@@ -67,6 +67,8 @@ pub struct Credential {
     pub last_four: String,
     /// From this instant on the credential is unknown to the gateways. Absent: never.
     pub expires_at: Option<Timestamp>,
+    /// What a person calls it.
+    pub display_name: Option<String>,
     pub tags: Vec<String>,
     pub created_at: Timestamp,
 }
@@ -104,14 +106,16 @@ pub struct NewCredential {
     /// Absent: a random one.
     pub id: Option<CredentialId>,
     pub secret: NewSecret,
+    /// Absent: as the application's strategy has it for new keys.
     pub expires_at: Option<Timestamp>,
+    pub display_name: Option<String>,
     pub tags: Vec<String>,
 }
 
 impl NewCredential {
     /// Without expiry and tags.
     pub const fn new(secret: NewSecret) -> Self {
-        Self { id: None, secret, expires_at: None, tags: Vec::new() }
+        Self { id: None, secret, expires_at: None, display_name: None, tags: Vec::new() }
     }
 }
 
@@ -177,5 +181,6 @@ impl NewSecret {
 pub struct CredentialPatch {
     pub key: Option<PlainSecret>,
     pub expires_at: Update<Timestamp>,
+    pub display_name: Update<String>,
     pub tags: Option<Vec<String>>,
 }

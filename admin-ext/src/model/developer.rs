@@ -3,8 +3,10 @@
 use std::fmt;
 
 use app_auth_core::ids::{ConsumerId, DeveloperId};
+use serde_json::Value;
 
 use super::ambient::Timestamp;
+use super::portal::PortalId;
 use super::rules::{self, Invalid};
 use super::secret::PlainSecret;
 use super::{StatusCode, Update};
@@ -40,6 +42,16 @@ impl StatusCode for DeveloperStatus {
 }
 
 impl DeveloperStatus {
+    /// Whether the developer's applications get through. `blocks`: revoking a developer keeps them out, too, and not
+    /// only the developer.
+    pub const fn lets_in(self, blocks: bool) -> bool {
+        match self {
+            Self::Approved => true,
+            Self::Revoked => !blocks,
+            Self::Pending | Self::Rejected => false,
+        }
+    }
+
     pub const ALL: [Self; 4] = [Self::Approved, Self::Pending, Self::Rejected, Self::Revoked];
 
     /// As tables of developers have it.
@@ -125,6 +137,9 @@ pub struct Developer {
     pub password_hash: Option<PlainSecret>,
     /// Names of roles, sorted.
     pub roles: Vec<String>,
+    pub portal: PortalId,
+    /// Why the developer has the status, in the words of whoever decided.
+    pub reason: Option<String>,
     /// Of the first approval; absent: never.
     pub approved_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -132,9 +147,17 @@ pub struct Developer {
 }
 
 impl Developer {
+    /// The name in `meta`, or else the address.
+    pub fn full_name(&self) -> String {
+        let meta = self.meta.as_deref().and_then(|meta| serde_json::from_str::<Value>(meta).ok());
+        let name = meta.as_ref().and_then(|meta| meta.get("full_name")).and_then(Value::as_str);
+        name.unwrap_or(self.email.as_str()).to_owned()
+    }
+
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         rules::meta(self.meta.as_deref())?;
         rules::optional_text("custom_id", self.custom_id.as_deref(), rules::NAME_MAX)?;
+        rules::optional_text("reason", self.reason.as_deref(), rules::REASON_MAX)?;
         rules::list("roles", &self.roles, rules::NAME_MAX)
     }
 }
@@ -151,6 +174,7 @@ pub struct NewDeveloper {
     /// Hashed before the change begins: hashing takes long, and writers queue.
     pub password_hash: Option<PlainSecret>,
     pub roles: Vec<String>,
+    pub portal: PortalId,
 }
 
 impl NewDeveloper {
@@ -164,6 +188,7 @@ impl NewDeveloper {
             custom_id: None,
             password_hash: None,
             roles: Vec::new(),
+            portal: PortalId::DEFAULT,
         }
     }
 }
@@ -178,4 +203,6 @@ pub struct DeveloperPatch {
     /// Hashed before the change begins: hashing takes long, and writers queue.
     pub password_hash: Option<PlainSecret>,
     pub roles: Option<Vec<String>>,
+    /// Goes with the status: a new status without a reason has none.
+    pub reason: Update<String>,
 }

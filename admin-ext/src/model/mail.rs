@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::ambient::Timestamp;
-use super::portal::MetaField;
+use super::portal_config::MetaField;
 
 /// What a mail is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

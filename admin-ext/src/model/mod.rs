@@ -2,39 +2,66 @@
 
 pub mod ambient;
 pub mod application;
+pub mod auth_strategy;
+pub mod collection;
 pub mod connection;
 pub mod consumer;
 pub mod credential;
+pub mod dcr_provider;
 pub mod developer;
 pub mod developer_credential;
+pub mod labels;
 pub mod mail;
 pub mod page;
 pub mod plugin;
 pub mod portal;
+pub mod portal_config;
+pub mod product;
 pub mod role;
 pub mod rules;
 pub mod secret;
 pub mod service;
 
 pub use ambient::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
-pub use application::{Application, ApplicationPatch, NewApplication};
-pub use connection::{Connection, ConnectionDetail, ConnectionPatch, NewConnection};
+pub use application::{Application, ApplicationPatch, DcrClient, NewApplication};
+pub use auth_strategy::{
+    AuthStrategy, AuthStrategyDetail, AuthStrategyPatch, KeyTtl, NewAuthStrategy, ProviderSummary,
+    StrategyType,
+};
+pub use collection::{Collected, CollectionRequest, Condition, Operand, Order, Test};
+pub use connection::{
+    Connection, ConnectionDetail, ConnectionPatch, ConnectionTarget, NewConnection, VersionSummary,
+};
 pub use consumer::Consumer;
 pub use credential::{
     ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
+};
+pub use dcr_provider::{
+    DcrProvider, DcrProviderDetail, DcrProviderId, DcrProviderPatch, NewDcrProvider, ProviderType,
 };
 pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper};
 pub use developer_credential::{
     DeveloperCredential, DeveloperCredentialPatch, Members, NewDeveloperCredential, PluginKind,
 };
+pub use labels::{LabelChanges, Labels};
 pub use mail::{MailContext, MailFate, MailTemplate, WaitingMail};
 pub use page::{Listed, Offset, PageRequest, TagFilter};
 pub use plugin::{NewPlugin, Plugin, PluginAnswer, PluginId, PluginPatch};
-pub use portal::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig, PortalSettings};
+pub use portal::{
+    NewPortal, NewPortalVersion, Portal, PortalDetail, PortalId, PortalPatch, PortalVersion,
+    PortalVersionDetail, PortalVersionId, PortalVersionPatch,
+};
+pub use portal_config::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig, PortalSettings};
+pub use product::{
+    GatewayService, NewProduct, NewProductVersion, Product, ProductDetail, ProductId, ProductPatch,
+    ProductVersion, ProductVersionPatch, PublishStatus, VersionId,
+};
 pub use role::{NewRole, Role, RolePatch, RoleRef};
 pub use rules::Invalid;
 pub use secret::PlainSecret;
 pub use service::{NewService, Service, ServicePatch, ServiceRef};
+
+use serde::{Deserialize, Deserializer};
 
 pub use app_auth_core::record::{ConnectionStatus, KeyAuthConfig};
 
@@ -45,6 +72,13 @@ pub enum Update<T> {
     Keep,
     Clear,
     Set(T),
+}
+
+/// Null clears; absent is [`Update::Keep`] by the field's default.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Update<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(|value| value.map_or(Self::Clear, Self::Set))
+    }
 }
 
 impl<T> Update<T> {

@@ -17,6 +17,9 @@ impl Invalid {
     }
 }
 
+/// Longest reason for a status, in bytes.
+pub const REASON_MAX: usize = 1000;
+
 /// Longest name, in bytes.
 pub const NAME_MAX: usize = 255;
 /// Longest description, in bytes.

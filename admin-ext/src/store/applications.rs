@@ -1,20 +1,23 @@
 //! Applications in the database.
 
-use app_auth_core::ids::{ApplicationId, ConsumerId, DeveloperId};
+use app_auth_core::ids::{ApplicationId, ConsumerId, DeveloperId, StrategyId};
 use sqlx::AnyConnection;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::sql::{Columns as _, List, count};
-use super::{Entity, Result, Store, StoreError, Writer, connections, credentials, developers};
+use super::sql::{Columns as _, List, count, json_labels, json_texts};
+use super::{Entity, Result, Store, StoreError, Writer, connections, credentials, developers, portals};
 use crate::model::{
-    Application, ApplicationPatch, Listed, NewApplication, NewCredential, NewSecret, Offset, PageRequest,
+    Application, ApplicationPatch, DcrClient, DcrProviderId, Listed, NewApplication, NewCredential,
+    NewSecret, Offset, PageRequest, labels,
 };
 
 /// Of the table `applications a`; the names do not clash in joins.
 pub(super) const COLUMNS: &str = "a.id AS a_id, a.developer AS a_developer, a.consumer AS a_consumer, \
     a.name AS a_name, a.redirect_uri AS a_redirect_uri, a.description AS a_description, a.meta AS a_meta, \
-    a.custom_id AS a_custom_id, a.created_at AS a_created_at, a.updated_at AS a_updated_at";
+    a.custom_id AS a_custom_id, a.strategy AS a_strategy, a.client_id AS a_client_id, \
+    a.dcr_provider AS a_dcr_provider, a.dcr_handle AS a_dcr_handle, a.labels AS a_labels, a.scopes AS a_scopes, \
+    a.created_at AS a_created_at, a.updated_at AS a_updated_at";
 
 pub(super) fn read(row: &AnyRow) -> Result<Application> {
     Ok(Application {
@@ -26,6 +29,17 @@ pub(super) fn read(row: &AnyRow) -> Result<Application> {
         description: row.optional_text("a_description")?,
         meta: row.optional_text("a_meta")?,
         custom_id: row.optional_text("a_custom_id")?,
+        strategy: row.optional_uuid("a_strategy")?.map(StrategyId),
+        client_id: row.optional_text("a_client_id")?,
+        dcr: match row.optional_uuid("a_dcr_provider")? {
+            Some(provider) => Some(DcrClient {
+                provider: DcrProviderId(provider),
+                handle: row.optional_text("a_dcr_handle")?,
+            }),
+            None => None,
+        },
+        labels: row.labels("a_labels")?,
+        scopes: row.optional_texts("a_scopes")?,
         created_at: row.time("a_created_at")?,
         updated_at: row.time("a_updated_at")?,
     })
@@ -100,7 +114,11 @@ impl Writer {
         developer: DeveloperId,
         new: NewApplication,
     ) -> Result<Application> {
-        developers::existing(self.conn(), developer).await?;
+        let portal = developers::existing(self.conn(), developer).await?.portal;
+        let strategy = match new.strategy {
+            None => portals::default_strategy(self.conn(), portal).await?,
+            given => given,
+        };
         let limit = self.store.limits().applications_per_developer;
         let sql = "SELECT COUNT(*) AS n FROM applications WHERE developer = $1";
         if count(self.conn(), sql, |query| query.bind(developer.as_bytes().to_vec())).await? >= limit {
@@ -118,13 +136,19 @@ impl Writer {
             description: new.description,
             meta: new.meta,
             custom_id: new.custom_id,
+            strategy,
+            client_id: new.client_id,
+            dcr: new.dcr,
+            labels: new.labels,
+            scopes: new.scopes,
             created_at: self.now,
             updated_at: self.now,
         };
         application.check()?;
         sqlx::query(
             "INSERT INTO applications (id, developer, consumer, name, redirect_uri, description, meta, custom_id, \
-             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             strategy, client_id, dcr_provider, dcr_handle, labels, scopes, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         )
         .bind(application.id.as_bytes().as_slice())
         .bind(developer.as_bytes().as_slice())
@@ -134,11 +158,18 @@ impl Writer {
         .bind(application.description.clone())
         .bind(application.meta.clone())
         .bind(application.custom_id.clone())
+        .bind(application.strategy.map(|strategy| strategy.as_bytes().to_vec()))
+        .bind(application.client_id.clone())
+        .bind(application.dcr.as_ref().map(|dcr| dcr.provider.as_bytes().to_vec()))
+        .bind(application.dcr.as_ref().and_then(|dcr| dcr.handle.clone()))
+        .bind(json_labels(&application.labels))
+        .bind(json_texts(&application.scopes))
         .bind(application.created_at.0)
         .bind(application.updated_at.0)
         .execute(self.conn())
         .await
         .map_err(|error| name_value(error, &application))?;
+        self.touch_application(application.id);
         self.mark_application(None, Some(&application));
         self.audit_created(&application).await?;
         Ok(application)
@@ -157,11 +188,14 @@ impl Writer {
         patch.description.apply(&mut after.description);
         patch.meta.apply(&mut after.meta);
         patch.custom_id.apply(&mut after.custom_id);
-        after.updated_at = self.now;
+        patch.client_id.apply(&mut after.client_id);
+        labels::change(&mut after.labels, patch.labels);
+        after.scopes = patch.scopes.unwrap_or(after.scopes);
+        after.updated_at = self.now.after(before.updated_at);
         after.check()?;
         sqlx::query(
             "UPDATE applications SET name = $2, redirect_uri = $3, description = $4, meta = $5, custom_id = $6, \
-             updated_at = $7 WHERE id = $1",
+             client_id = $7, labels = $8, scopes = $9, updated_at = $10 WHERE id = $1",
         )
         .bind(id.as_bytes().as_slice())
         .bind(after.name.clone())
@@ -169,11 +203,14 @@ impl Writer {
         .bind(after.description.clone())
         .bind(after.meta.clone())
         .bind(after.custom_id.clone())
+        .bind(after.client_id.clone())
+        .bind(json_labels(&after.labels))
+        .bind(json_texts(&after.scopes))
         .bind(after.updated_at.0)
         .execute(self.conn())
         .await
         .map_err(|error| name_value(error, &after))?;
-        if before.custom_id != after.custom_id {
+        if (&before.custom_id, &before.client_id) != (&after.custom_id, &after.client_id) {
             self.touch_application(id);
         }
         self.mark_application(Some(&before), Some(&after));
@@ -211,5 +248,6 @@ fn name_value(error: sqlx::Error, application: &Application) -> StoreError {
     StoreError::from(error)
         .with_value("id", application.id.to_string())
         .with_value("name", &application.name)
+        .with_value("client_id", application.client_id.as_deref().unwrap_or_default())
         .with_value("custom_id", application.custom_id.as_deref().unwrap_or_default())
 }

@@ -7,8 +7,8 @@ use super::sql::signed;
 use super::writer::Writer;
 use super::{Entity, Result};
 use crate::model::{
-    Application, Connection, Credential, CredentialSecret, Developer, DeveloperCredential, PlainSecret, Role,
-    Service, StatusCode as _,
+    Application, Connection, Credential, CredentialSecret, Developer, DeveloperCredential, PlainSecret,
+    Product, ProductVersion, Role, Service, StatusCode as _,
 };
 
 /// What the audit log tells of an entity.
@@ -81,6 +81,8 @@ impl Audited for Developer {
             "status": self.status.code(),
             "meta": self.meta,
             "custom_id": self.custom_id,
+            "portal": self.portal,
+            "reason": self.reason,
             "password": self.password_hash.as_ref().map(|_| "(set)"),
             "roles": self.roles,
         })
@@ -103,6 +105,11 @@ impl Audited for Application {
             "description": self.description,
             "meta": self.meta,
             "custom_id": self.custom_id,
+            "auth_strategy": self.strategy,
+            "client_id": self.client_id,
+            "dcr_provider": self.dcr.as_ref().map(|dcr| dcr.provider),
+            "labels": self.labels,
+            "scopes": self.scopes,
         })
     }
 }
@@ -116,8 +123,11 @@ impl Audited for Connection {
         json!({
             "application": self.application,
             "service": self.service,
+            "product_version": self.version,
             "status": self.status.code(),
+            "reason": self.reason,
             "suspended": self.suspended,
+            "scopes": self.scopes,
         })
     }
 }
@@ -142,6 +152,7 @@ impl Audited for Credential {
             "kind": self.kind().as_str(),
             "last_four": self.last_four,
             "expires_at": self.expires_at.map(|at| at.0),
+            "display_name": self.display_name,
             "tags": self.tags,
             "client": client,
         })
@@ -192,5 +203,38 @@ impl Audited for Role {
     }
     fn view(&self) -> Value {
         json!({ "name": self.name, "comment": self.comment })
+    }
+}
+
+impl Audited for Product {
+    const ENTITY: Entity = Entity::Product;
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+    fn view(&self) -> Value {
+        json!({
+            "name": self.name,
+            "description": self.description,
+            "labels": self.labels,
+            "public_labels": self.public_labels,
+        })
+    }
+}
+
+impl Audited for ProductVersion {
+    const ENTITY: Entity = Entity::ProductVersion;
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+    fn view(&self) -> Value {
+        json!({
+            "api_product": self.product,
+            "name": self.name,
+            "publish_status": self.publish_status.as_str(),
+            "deprecated": self.deprecated,
+            "gateway_service": self.service.map(|service| service.id),
+            "open": self.opened,
+            "labels": self.labels,
+        })
     }
 }

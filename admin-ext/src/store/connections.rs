@@ -6,46 +6,72 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::mails::Notice;
-use super::sql::{Columns as _, List, count};
-use super::{Entity, Result, Store, StoreError, Writer, applications, developers, services};
+use super::sql::{Columns as _, List, count, json_texts};
+use super::{
+    Entity, Result, Store, StoreError, Writer, applications, developers, portals, products, services,
+};
 use crate::model::{
-    Connection, ConnectionDetail, ConnectionPatch, ConnectionStatus, Listed, NewConnection, Offset,
-    PageRequest, Service, StatusCode as _,
+    Application, Connection, ConnectionDetail, ConnectionPatch, ConnectionStatus, ConnectionTarget, Invalid,
+    Listed, NewConnection, Offset, PageRequest, ProductId, ProductVersion, StatusCode as _, VersionId,
+    VersionSummary, rules,
 };
 
 const COLUMNS: &str = "c.id AS c_id, c.application AS c_application, c.service AS c_service, \
-    c.status AS c_status, c.suspended AS c_suspended, c.created_at AS c_created_at, c.updated_at AS c_updated_at";
+    c.version AS c_version, c.status AS c_status, c.suspended AS c_suspended, c.reason AS c_reason, \
+    c.scopes AS c_scopes, c.created_at AS c_created_at, c.updated_at AS c_updated_at";
 
 const JOINED: &str = "connections c JOIN applications a ON a.id = c.application \
-    JOIN developers d ON d.id = a.developer WHERE";
+    JOIN developers d ON d.id = a.developer LEFT JOIN services s ON s.id = c.service \
+    LEFT JOIN product_versions v ON v.id = c.version LEFT JOIN api_products p ON p.id = v.product WHERE";
 
 fn read(row: &AnyRow) -> Result<Connection> {
     Ok(Connection {
         id: ConnectionId(row.uuid("c_id")?),
         application: ApplicationId(row.uuid("c_application")?),
-        service: ServiceId(row.uuid("c_service")?),
+        service: row.optional_uuid("c_service")?.map(ServiceId),
+        version: row.optional_uuid("c_version")?.map(VersionId),
         status: ConnectionStatus::from_code(row.int("c_status")?)
             .ok_or(StoreError::Corrupt("connections.status"))?,
         suspended: row.truth("c_suspended")?,
+        reason: row.optional_text("c_reason")?,
+        scopes: row.optional_texts("c_scopes")?,
         created_at: row.time("c_created_at")?,
         updated_at: row.time("c_updated_at")?,
     })
 }
 
 fn detail_columns() -> String {
-    format!("{COLUMNS}, {}, {}", applications::COLUMNS, developers::COLUMNS)
+    format!(
+        "{COLUMNS}, {}, {}, s.name AS s_name, v.name AS v_name, p.id AS p_id, p.name AS p_name",
+        applications::COLUMNS,
+        developers::COLUMNS
+    )
 }
 
-fn read_detail(row: &AnyRow) -> Result<ConnectionDetail> {
+fn read_detail(row: &AnyRow, blocks: bool) -> Result<ConnectionDetail> {
+    let (connection, developer) = (read(row)?, developers::read(row)?);
+    let version = match (connection.version, row.optional_uuid("p_id")?) {
+        (Some(id), Some(product)) => Some(VersionSummary {
+            id,
+            name: row.text("v_name")?,
+            product: ProductId(product),
+            product_name: row.text("p_name")?,
+        }),
+        _ => None,
+    };
     Ok(ConnectionDetail {
-        connection: read(row)?,
+        suspended: connection.suspended || !developer.status.lets_in(blocks),
+        connection,
         application: applications::read(row)?,
-        developer: developers::read(row)?,
+        developer,
+        service_name: row.optional_text("s_name")?,
+        version,
     })
 }
 
 async fn by_id(
     conn: &mut AnyConnection,
+    blocks: bool,
     application: ApplicationId,
     id: ConnectionId,
 ) -> Result<Option<ConnectionDetail>> {
@@ -56,15 +82,17 @@ async fn by_id(
         .bind(application.as_bytes().as_slice())
         .fetch_optional(conn)
         .await?;
-    row.as_ref().map(read_detail).transpose()
+    row.as_ref().map(|row| read_detail(row, blocks)).transpose()
 }
 
 async fn existing(
-    conn: &mut AnyConnection,
+    writer: &mut Writer,
     application: ApplicationId,
     id: ConnectionId,
 ) -> Result<ConnectionDetail> {
-    by_id(conn, application, id).await?.ok_or(StoreError::NotFound(Entity::Connection))
+    let blocks = writer.store.0.revoke_developer_blocks;
+    let found = by_id(writer.conn(), blocks, application, id).await?;
+    found.ok_or(StoreError::NotFound(Entity::Connection))
 }
 
 /// Every connection of an application, for what is done to all of them.
@@ -114,7 +142,7 @@ impl Store {
                 &mut *self.reader().await?,
                 page,
                 |query| query.bind(parent.to_vec()),
-                read_detail,
+                |row| read_detail(row, self.0.revoke_developer_blocks),
                 |detail| Offset { created_at: detail.connection.created_at, id: detail.connection.id.0 },
             )
             .await
@@ -126,7 +154,7 @@ impl Store {
         application: ApplicationId,
         connection: ConnectionId,
     ) -> Result<Option<ConnectionDetail>> {
-        by_id(&mut *self.reader().await?, application, connection).await
+        by_id(&mut *self.reader().await?, self.0.revoke_developer_blocks, application, connection).await
     }
 }
 
@@ -138,36 +166,41 @@ impl Writer {
         application: ApplicationId,
         new: NewConnection,
     ) -> Result<ConnectionDetail> {
-        applications::existing(self.conn(), application).await?;
-        let service = self.connectable(new.service).await?;
+        let owner = applications::existing(self.conn(), application).await?;
+        let target = self.connectable(&owner, new.target).await?;
         let limit = self.store.limits().connections_per_application;
         let sql = "SELECT COUNT(*) AS n FROM connections WHERE application = $1";
         if count(self.conn(), sql, |query| query.bind(application.as_bytes().to_vec())).await? >= limit {
             return Err(StoreError::Limit { entity: Entity::Connection, limit });
         }
         let by_itself =
-            if service.auto_approve { ConnectionStatus::Approved } else { ConnectionStatus::Pending };
+            if target.auto_approve { ConnectionStatus::Approved } else { ConnectionStatus::Pending };
         let connection = Connection {
             id: match new.id {
                 Some(id) => id,
                 None => ConnectionId(self.store.random_id()?),
             },
             application,
-            service: service.id,
+            service: target.service,
+            version: target.version,
             status: new.status.unwrap_or(by_itself),
             suspended: new.suspended,
+            reason: None,
+            scopes: new.scopes,
             created_at: self.now,
             updated_at: self.now,
         };
         sqlx::query(
-            "INSERT INTO connections (id, application, service, status, suspended, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO connections (id, application, service, version, status, suspended, scopes, created_at, \
+             updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(connection.id.as_bytes().as_slice())
         .bind(application.as_bytes().as_slice())
-        .bind(connection.service.as_bytes().as_slice())
+        .bind(connection.service.map(|service| service.as_bytes().to_vec()))
+        .bind(connection.version.map(|version| version.as_bytes().to_vec()))
         .bind(i64::from(connection.status.code()))
         .bind(i64::from(connection.suspended))
+        .bind(json_texts(&connection.scopes))
         .bind(connection.created_at.0)
         .bind(connection.updated_at.0)
         .execute(self.conn())
@@ -175,7 +208,7 @@ impl Writer {
         .map_err(|error| name_value(error, &connection))?;
         self.touch_application(application);
         self.audit_created(&connection).await?;
-        let detail = existing(self.conn(), application, connection.id).await?;
+        let detail = existing(self, application, connection.id).await?;
         self.notify(Notice::Connection { before: None, after: &detail }).await?;
         Ok(detail)
     }
@@ -187,34 +220,44 @@ impl Writer {
         id: ConnectionId,
         patch: ConnectionPatch,
     ) -> Result<ConnectionDetail> {
-        let before = existing(self.conn(), application, id).await?.connection;
+        let before = existing(self, application, id).await?.connection;
         let mut after = before.clone();
         if let Some(service) = patch.service {
-            after.service = self.connectable(service).await?.id;
+            let owner = applications::existing(self.conn(), application).await?;
+            let target = self.connectable(&owner, ConnectionTarget::Service(service)).await?;
+            (after.service, after.version) = (target.service, target.version);
         }
         after.status = patch.status.unwrap_or(after.status);
+        if after.status != before.status {
+            after.reason = None;
+        }
+        patch.reason.apply(&mut after.reason);
+        rules::optional_text("reason", after.reason.as_deref(), rules::REASON_MAX)?;
         after.suspended = patch.suspended.unwrap_or(after.suspended);
-        after.updated_at = self.now;
+        after.updated_at = self.now.after(before.updated_at);
         sqlx::query(
-            "UPDATE connections SET service = $2, status = $3, suspended = $4, updated_at = $5 WHERE id = $1",
+            "UPDATE connections SET service = $2, version = $3, status = $4, suspended = $5, reason = $6, \
+             updated_at = $7 WHERE id = $1",
         )
         .bind(id.as_bytes().as_slice())
-        .bind(after.service.as_bytes().as_slice())
+        .bind(after.service.map(|service| service.as_bytes().to_vec()))
+        .bind(after.version.map(|version| version.as_bytes().to_vec()))
         .bind(i64::from(after.status.code()))
         .bind(i64::from(after.suspended))
+        .bind(after.reason.clone())
         .bind(after.updated_at.0)
         .execute(self.conn())
         .await
         .map_err(|error| name_value(error, &after))?;
         self.touch_application(application);
         self.audit_updated(&before, &after).await?;
-        let detail = existing(self.conn(), application, id).await?;
+        let detail = existing(self, application, id).await?;
         self.notify(Notice::Connection { before: Some(&before), after: &detail }).await?;
         Ok(detail)
     }
 
     pub async fn delete_connection(&mut self, application: ApplicationId, id: ConnectionId) -> Result<()> {
-        let before = existing(self.conn(), application, id).await?.connection;
+        let before = existing(self, application, id).await?.connection;
         sqlx::query("DELETE FROM connections WHERE id = $1")
             .bind(id.as_bytes().as_slice())
             .execute(self.conn())
@@ -223,13 +266,119 @@ impl Writer {
         self.audit_deleted(&before).await
     }
 
-    async fn connectable(&mut self, service: ServiceId) -> Result<Service> {
-        services::by_ref(self.conn(), &service.into()).await?.ok_or_else(|| StoreError::ForeignKey {
-            entity: Entity::Service,
-            field: "service",
-            id: service.to_string(),
+    /// Where a connection of this application would lead, if it may be made.
+    async fn connectable(
+        &mut self,
+        application: &Application,
+        target: ConnectionTarget,
+    ) -> Result<Connectable> {
+        match target {
+            ConnectionTarget::Service(id) => {
+                let found = services::by_ref(self.conn(), &id.into()).await?;
+                let service = found.ok_or_else(|| unknown(Entity::Service, "service", id.0))?;
+                match products::version_of_service(self.conn(), id).await? {
+                    Some(version) => self.connectable_version(application, &version, "service").await,
+                    None if application.strategy.is_some() => Err(StoreError::Invalid(Invalid::new(
+                        "service",
+                        "the application has an auth strategy, and this service stands by itself",
+                    ))),
+                    None => Ok(Connectable {
+                        service: Some(id),
+                        version: None,
+                        auto_approve: service.auto_approve,
+                    }),
+                }
+            }
+            ConnectionTarget::Version(id) => {
+                let found = products::version_by_id(self.conn(), id).await?;
+                let version =
+                    found.ok_or_else(|| unknown(Entity::ProductVersion, "product_version_id", id.0))?;
+                self.connectable_version(application, &version, "product_version_id").await
+            }
+        }
+    }
+
+    /// `field` is what the version, or the service it serves, came as.
+    async fn connectable_version(
+        &mut self,
+        application: &Application,
+        version: &ProductVersion,
+        field: &'static str,
+    ) -> Result<Connectable> {
+        let refuse = |reason: &str| Err(StoreError::Invalid(Invalid::new(field, reason)));
+        let developer = developers::existing(self.conn(), application.developer).await?;
+        let offered = portals::offered(self.conn(), developer.portal, version.id).await?;
+        let Some((portal, offered)) = offered else {
+            return refuse("the product version is not in the application's portal");
+        };
+        if !offered.application_registration_enabled {
+            return refuse("the product version takes no registrations");
+        }
+        if offered.strategy != application.strategy {
+            return refuse("the product version has another auth strategy than the application");
+        }
+        Ok(Connectable {
+            service: version.service.map(|service| service.id),
+            version: Some(version.id),
+            auto_approve: portal.auto_approve_applications || offered.auto_approve_registration,
         })
     }
+
+    /// Another service serves a version from now on, or none: its connections go with it. Those the service had by
+    /// itself become the version's. [`StoreError::Unique`] (field `composite_id`) if an application has both.
+    pub(super) async fn relink(
+        &mut self,
+        version: VersionId,
+        before: Option<ServiceId>,
+        after: Option<ServiceId>,
+    ) -> Result<()> {
+        if before == after {
+            return Ok(());
+        }
+        let after_bytes = after.map(|service| service.as_bytes().to_vec());
+        let select = "SELECT DISTINCT application FROM connections WHERE version = $1 OR service = $2";
+        let rows = sqlx::query(select)
+            .bind(version.as_bytes().as_slice())
+            .bind(after_bytes.clone())
+            .fetch_all(self.conn())
+            .await?;
+        for row in &rows {
+            self.touch_application(ApplicationId(row.uuid("application")?));
+        }
+        let now = self.now;
+        let conflict = |error: sqlx::Error| StoreError::from(error).with_value("composite_id", "");
+        sqlx::query(
+            "UPDATE connections SET version = $1, updated_at = $3 WHERE service = $2 AND version IS NULL",
+        )
+        .bind(version.as_bytes().as_slice())
+        .bind(after_bytes.clone())
+        .bind(now.0)
+        .execute(self.conn())
+        .await
+        .map_err(conflict)?;
+        sqlx::query("UPDATE connections SET service = $2, updated_at = $3 WHERE version = $1")
+            .bind(version.as_bytes().as_slice())
+            .bind(after_bytes)
+            .bind(now.0)
+            .execute(self.conn())
+            .await
+            .map_err(conflict)?;
+        for service in before.into_iter().chain(after) {
+            self.touch_service(service);
+        }
+        Ok(())
+    }
+}
+
+/// Where a connection leads.
+struct Connectable {
+    service: Option<ServiceId>,
+    version: Option<VersionId>,
+    auto_approve: bool,
+}
+
+fn unknown(entity: Entity, field: &'static str, id: uuid::Uuid) -> StoreError {
+    StoreError::ForeignKey { entity, field, id: id.to_string() }
 }
 
 fn name_value(error: sqlx::Error, connection: &Connection) -> StoreError {

@@ -8,14 +8,16 @@ use sqlx::any::AnyRow;
 use zeroize::Zeroize;
 
 use super::sql::{Columns as _, List, count, json_texts, tagged};
-use super::{Entity, Result, Reveal, Store, StoreError, Writer, applications, developer_credentials};
+use super::{
+    Entity, Result, Reveal, Store, StoreError, Writer, applications, auth_strategies, developer_credentials,
+};
 use crate::model::{
     Application, ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, Listed,
     NewCredential, NewSecret, Offset, PageRequest, PlainSecret, Timestamp, rules,
 };
 
 const COLUMNS: &str = "k.id, k.application, k.kind, k.last_four, k.sealed, k.settings, k.tags, k.expires_at, \
-    k.created_at";
+    k.display_name, k.created_at";
 
 /// What is sealed of a credential, as JSON.
 #[derive(Serialize, Deserialize, Default)]
@@ -46,9 +48,9 @@ struct ClientSettings {
 }
 
 impl Store {
-    /// The look-up digest of a key or client id.
-    pub(super) fn key_digest(&self, key: &PlainSecret) -> KeyDigest {
-        KeyDigest::of_api_key(&self.id(), StrategyId::KEY_AUTH, key.expose().as_bytes())
+    /// The look-up digest of a key or client id under a strategy.
+    pub(super) fn key_digest(&self, scope: StrategyId, key: &PlainSecret) -> KeyDigest {
+        KeyDigest::of_api_key(&self.id(), scope, key.expose().as_bytes())
     }
 
     fn read_credential(&self, row: &AnyRow) -> Result<Credential> {
@@ -84,6 +86,7 @@ impl Store {
             secret,
             last_four: row.text("last_four")?,
             expires_at: row.optional_int("expires_at")?.map(Timestamp),
+            display_name: row.optional_text("display_name")?,
             tags: row.texts("tags")?,
             created_at: row.time("created_at")?,
         })
@@ -169,7 +172,7 @@ impl Store {
     /// The application's credential of that kind with this key or client id.
     pub async fn credential_by_key(
         &self,
-        application: ApplicationId,
+        application: &Application,
         kind: CredentialKind,
         key: &PlainSecret,
     ) -> Result<Option<Credential>> {
@@ -177,8 +180,8 @@ impl Store {
             "SELECT {COLUMNS} FROM credentials k WHERE k.digest = $1 AND k.application = $2 AND k.kind = $3"
         );
         let row = sqlx::query(AssertSqlSafe(sql))
-            .bind(self.key_digest(key).0.as_slice())
-            .bind(application.as_bytes().as_slice())
+            .bind(self.key_digest(application.key_scope(), key).0.as_slice())
+            .bind(application.id.as_bytes().as_slice())
             .bind(kind.as_str())
             .fetch_optional(&mut *self.reader().await?)
             .await?;
@@ -247,6 +250,7 @@ async fn prepare(
 ) -> Result<Prepared> {
     new.secret.check()?;
     rules::list("tags", &new.tags, rules::NAME_MAX)?;
+    rules::optional_text("display_name", new.display_name.as_deref(), rules::NAME_MAX)?;
     let entropy = &*store.0.entropy;
     let id = match new.id {
         Some(id) => id,
@@ -311,6 +315,7 @@ async fn prepare(
         secret,
         last_four: key.last_four(),
         expires_at: new.expires_at,
+        display_name: new.display_name,
         tags: new.tags,
         created_at: now,
     };
@@ -321,9 +326,14 @@ async fn prepare(
 pub(super) async fn create(
     writer: &mut Writer,
     application: &Application,
-    new: NewCredential,
+    mut new: NewCredential,
 ) -> Result<Credential> {
     let kind = new.secret.kind();
+    if let (None, CredentialKind::KeyAuth, Some(strategy)) = (new.expires_at, kind, application.strategy) {
+        let strategy = auth_strategies::by_id(writer.conn(), strategy).await?;
+        let ttl = strategy.and_then(|strategy| strategy.key_ttl());
+        new.expires_at = ttl.map(|ttl| ttl.ends(writer.now));
+    }
     let limit = writer.store.limits().credentials_per_kind;
     let sql = "SELECT COUNT(*) AS n FROM credentials WHERE application = $1 AND kind = $2";
     let held =
@@ -333,13 +343,13 @@ pub(super) async fn create(
     }
     let Prepared { credential, key, sealed, settings } =
         prepare(&writer.store, writer.now, application, new).await?;
-    let digest = writer.store.key_digest(&key);
+    let digest = writer.store.key_digest(application.key_scope(), &key);
     developer_credentials::refuse_key_of_developer(writer, digest)
         .await
         .map_err(|error| name_taken(error, &credential))?;
     sqlx::query(
         "INSERT INTO credentials (id, application, kind, digest, last_four, sealed, settings, tags, expires_at, \
-         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         display_name, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(credential.id.as_bytes().as_slice())
     .bind(application.id.as_bytes().as_slice())
@@ -350,6 +360,7 @@ pub(super) async fn create(
     .bind(settings)
     .bind(json_texts(&credential.tags))
     .bind(credential.expires_at.map(|at| at.0))
+    .bind(credential.display_name.clone())
     .bind(credential.created_at.0)
     .execute(writer.conn())
     .await
@@ -380,13 +391,16 @@ impl Writer {
         let before = existing(self, application, CredentialKind::KeyAuth, id).await?;
         let mut after = before.clone();
         patch.expires_at.apply(&mut after.expires_at);
+        patch.display_name.apply(&mut after.display_name);
+        rules::optional_text("display_name", after.display_name.as_deref(), rules::NAME_MAX)?;
         after.tags = patch.tags.unwrap_or(after.tags);
         rules::list("tags", &after.tags, rules::NAME_MAX)?;
         if let Some(key) = patch.key {
             rules::key("key", &key)?;
             after.last_four = key.last_four();
             let sealed = self.store.seal_key(id, &key, None)?;
-            let digest = self.store.key_digest(&key);
+            let scope = applications::existing(self.conn(), application).await?.key_scope();
+            let digest = self.store.key_digest(scope, &key);
             developer_credentials::refuse_key_of_developer(self, digest)
                 .await
                 .map_err(|error| name_taken(error, &after))?;
@@ -400,10 +414,11 @@ impl Writer {
                 .await
                 .map_err(|error| name_value(error, &after))?;
         }
-        sqlx::query("UPDATE credentials SET expires_at = $2, tags = $3 WHERE id = $1")
+        sqlx::query("UPDATE credentials SET expires_at = $2, tags = $3, display_name = $4 WHERE id = $1")
             .bind(id.as_bytes().as_slice())
             .bind(after.expires_at.map(|at| at.0))
             .bind(json_texts(&after.tags))
+            .bind(after.display_name.clone())
             .execute(self.conn())
             .await?;
         self.touch_application(application);

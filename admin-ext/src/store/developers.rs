@@ -10,13 +10,13 @@ use super::sql::{AnyQuery, Columns as _, List};
 use super::{Entity, Result, Store, StoreError, Writer, applications, plugins, roles};
 use crate::model::{
     Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, Listed, NewDeveloper, Offset,
-    PageRequest, PlainSecret, StatusCode as _, Timestamp,
+    PageRequest, PlainSecret, PortalId, StatusCode as _, Timestamp,
 };
 
 /// Of the table `developers d`; the names do not clash in joins.
 pub(super) const COLUMNS: &str = "d.id AS d_id, d.email AS d_email, d.status AS d_status, d.meta AS d_meta, \
     d.custom_id AS d_custom_id, d.consumer AS d_consumer, d.password_hash AS d_password_hash, \
-    d.approved_at AS d_approved_at, d.created_at AS d_created_at, d.updated_at AS d_updated_at, \
+    d.portal AS d_portal, d.reason AS d_reason, d.approved_at AS d_approved_at, d.created_at AS d_created_at, d.updated_at AS d_updated_at, \
     (SELECT string_agg(r.name, '\u{1f}') FROM developer_roles dr JOIN roles r ON r.id = dr.role \
     WHERE dr.developer = d.id) AS d_roles";
 
@@ -38,6 +38,8 @@ pub(super) fn read(row: &AnyRow) -> Result<Developer> {
             .optional_text("d_roles")?
             .map(|names| roles::sorted(names.split(SEPARATOR).map(str::to_owned).collect()))
             .unwrap_or_default(),
+        portal: row.optional_uuid("d_portal")?.map_or(PortalId::DEFAULT, PortalId),
+        reason: row.optional_text("d_reason")?,
         approved_at: row.optional_int("d_approved_at")?.map(Timestamp),
         created_at: row.time("d_created_at")?,
         updated_at: row.time("d_updated_at")?,
@@ -173,6 +175,8 @@ impl Writer {
             consumer: ConsumerId(self.new_id()?),
             password_hash: new.password_hash,
             roles: roles::sorted(new.roles),
+            portal: new.portal,
+            reason: None,
             approved_at: (new.status == DeveloperStatus::Approved).then_some(self.now),
             created_at: self.now,
             updated_at: self.now,
@@ -180,7 +184,7 @@ impl Writer {
         developer.check()?;
         sqlx::query(
             "INSERT INTO developers (id, email, status, meta, custom_id, consumer, password_hash, approved_at, \
-             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             portal, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(developer.id.as_bytes().as_slice())
         .bind(developer.email.as_str().to_owned())
@@ -190,6 +194,7 @@ impl Writer {
         .bind(developer.consumer.as_bytes().as_slice())
         .bind(developer.password_hash.as_ref().map(|hash| hash.expose().to_owned()))
         .bind(developer.approved_at.map(|at| at.0))
+        .bind(developer.portal.as_bytes().as_slice())
         .bind(developer.created_at.0)
         .bind(developer.updated_at.0)
         .execute(self.conn())
@@ -208,17 +213,21 @@ impl Writer {
         after.password_hash = patch.password_hash.or(after.password_hash);
         after.email = patch.email.unwrap_or(after.email);
         after.status = patch.status.unwrap_or(after.status);
+        if after.status != before.status {
+            after.reason = None;
+        }
+        patch.reason.apply(&mut after.reason);
         patch.meta.apply(&mut after.meta);
         patch.custom_id.apply(&mut after.custom_id);
         after.roles = patch.roles.map_or(after.roles, roles::sorted);
         if after.status == DeveloperStatus::Approved {
             after.approved_at = after.approved_at.or(Some(self.now));
         }
-        after.updated_at = self.now;
+        after.updated_at = self.now.after(before.updated_at);
         after.check()?;
         sqlx::query(
             "UPDATE developers SET email = $2, status = $3, meta = $4, custom_id = $5, password_hash = $6, \
-             approved_at = $7, updated_at = $8 WHERE id = $1",
+             approved_at = $7, reason = $8, updated_at = $9 WHERE id = $1",
         )
         .bind(id.as_bytes().as_slice())
         .bind(after.email.as_str().to_owned())
@@ -227,6 +236,7 @@ impl Writer {
         .bind(after.custom_id.clone())
         .bind(after.password_hash.as_ref().map(|hash| hash.expose().to_owned()))
         .bind(after.approved_at.map(|at| at.0))
+        .bind(after.reason.clone())
         .bind(after.updated_at.0)
         .execute(self.conn())
         .await

@@ -18,10 +18,17 @@ pub enum Entity {
     Plugin,
     Setting,
     Mail,
+    AuthStrategy,
+    DcrProvider,
+    Portal,
+    Product,
+    ProductVersion,
+    PortalVersion,
+    DcrJob,
 }
 
 impl Entity {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 17] = [
         Self::Developer,
         Self::Application,
         Self::Connection,
@@ -32,6 +39,13 @@ impl Entity {
         Self::Plugin,
         Self::Setting,
         Self::Mail,
+        Self::AuthStrategy,
+        Self::DcrProvider,
+        Self::Portal,
+        Self::Product,
+        Self::ProductVersion,
+        Self::PortalVersion,
+        Self::DcrJob,
     ];
 
     /// The plural that error messages use.
@@ -47,6 +61,13 @@ impl Entity {
             Self::Plugin => "plugins",
             Self::Setting => "settings",
             Self::Mail => "mails",
+            Self::AuthStrategy => "auth_strategies",
+            Self::DcrProvider => "dcr_providers",
+            Self::Portal => "portals",
+            Self::Product => "api_products",
+            Self::ProductVersion => "product_versions",
+            Self::PortalVersion => "portal_product_versions",
+            Self::DcrJob => "dcr_jobs",
         }
     }
 
@@ -63,6 +84,13 @@ impl Entity {
             Self::Plugin => "plugin",
             Self::Setting => "setting",
             Self::Mail => "mail",
+            Self::AuthStrategy => "auth_strategy",
+            Self::DcrProvider => "dcr_provider",
+            Self::Portal => "portal",
+            Self::Product => "api_product",
+            Self::ProductVersion => "product_version",
+            Self::PortalVersion => "portal_product_version",
+            Self::DcrJob => "dcr_job",
         }
     }
 }
@@ -78,6 +106,9 @@ pub enum StoreError {
     /// The entity that was to be changed does not exist (or belongs to another parent).
     #[error("no such entity of {}", .0.plural())]
     NotFound(Entity),
+    /// Something else still needs the entity, or the change would leave something else without what it needs.
+    #[error("{entity} is in use: {reason}", entity = entity.noun())]
+    InUse { entity: Entity, reason: String },
     /// The parent holds as many as it may.
     #[error("at most {limit} {}", entity.plural())]
     Limit { entity: Entity, limit: u64 },
@@ -115,7 +146,7 @@ pub enum FeedError {
 }
 
 /// Every unique constraint: PostgreSQL's name, SQLite's name, and what it means.
-const UNIQUE: [(&str, &str, Entity, &str); 20] = [
+const UNIQUE: [(&str, &str, Entity, &str); 26] = [
     ("developers_pkey", "developers.id", Entity::Developer, "id"),
     ("developers_email", "developers.email", Entity::Developer, "email"),
     ("developers_custom_id", "developers.custom_id", Entity::Developer, "custom_id"),
@@ -128,6 +159,32 @@ const UNIQUE: [(&str, &str, Entity, &str); 20] = [
         "connections.application, connections.service",
         Entity::Connection,
         "composite_id",
+    ),
+    (
+        "applications_client_id",
+        "applications.strategy, applications.client_id",
+        Entity::Application,
+        "client_id",
+    ),
+    (
+        "connections_version",
+        "connections.application, connections.version",
+        Entity::Connection,
+        "composite_id",
+    ),
+    ("portals_name", "portals.name", Entity::Portal, "name"),
+    (
+        "product_versions_name",
+        "product_versions.product, product_versions.name",
+        Entity::ProductVersion,
+        "name",
+    ),
+    ("product_versions_service", "product_versions.service", Entity::ProductVersion, "gateway_service"),
+    (
+        "portal_versions_version",
+        "portal_versions.portal, portal_versions.version",
+        Entity::PortalVersion,
+        "product_version_id",
     ),
     ("credentials_pkey", "credentials.id", Entity::Credential, "id"),
     ("credentials_digest", "credentials.digest", Entity::Credential, "key"),

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::sql::{Columns as _, List};
-use super::{Entity, Result, Store, StoreError, Writer, services};
+use super::{Entity, Result, Store, StoreError, Writer};
 use crate::model::{
     Connection, ConnectionDetail, ConnectionStatus, Developer, DeveloperStatus, Email, Listed, MailContext,
     MailFate, MailTemplate, Offset, PageRequest, PortalConfig, Timestamp, WaitingMail,
@@ -174,11 +174,14 @@ impl Writer {
         if !tells && !asks {
             return Ok(());
         }
-        let service = services::by_ref(self.conn(), &after.connection.service.into()).await?;
         let about = MailContext {
             application: Some(after.application.name.clone()),
             application_id: Some(after.application.id.0),
-            service: service.map(|service| service.name),
+            service: after
+                .version
+                .as_ref()
+                .map(|version| format!("{} {}", version.product_name, version.name))
+                .or_else(|| after.service_name.clone()),
             status: Some(word(status).to_owned()),
             ..about(&portal, &after.developer)
         };

@@ -6,19 +6,25 @@
 mod applications;
 mod audit;
 mod audit_log;
+mod auth_strategies;
+mod collection;
 mod connections;
 mod credentials;
+mod dcr_providers;
 mod developer_credentials;
 mod developers;
 pub mod error;
 pub mod feed;
+mod issuers;
 pub mod kong;
 mod listen;
 mod mails;
 mod nodes;
 mod open;
 mod plugins;
-mod portal;
+mod portal_config;
+mod portals;
+mod products;
 mod records;
 mod roles;
 mod schema;
@@ -79,12 +85,17 @@ struct Inner {
     limits: Limits,
     portal: PortalConfig,
     follows_kong: bool,
+    revoke_developer_blocks: bool,
     /// Rings when there is something to tell Kong.
     kong_news: Notify,
     /// The newest revision known to be committed, by this or any other replica.
     newest: watch::Sender<Revision>,
     /// Told when a change has left mails behind.
     mails: Notify,
+    /// Rings when an identity provider has to be told something.
+    dcr_news: Notify,
+    /// Rings when there is an issuer nothing is known of yet.
+    issuer_news: Notify,
 }
 
 impl Store {

@@ -13,7 +13,7 @@ use sqlx::any::AnyPoolOptions;
 use tokio::sync::{Notify, watch};
 
 use super::sql::{Backend, Columns as _};
-use super::{Inner, Result, Store, StoreError, schema};
+use super::{Actor, Inner, Result, Store, StoreError, schema};
 use crate::model::{Clock, Entropy, OsEntropy, PortalConfig, SystemClock};
 use crate::secrets::Sealer;
 
@@ -60,6 +60,8 @@ pub struct StoreOptions {
     pub portal: PortalConfig,
     /// Whether a Kong is to be told of developers, applications and plugins.
     pub follows_kong: bool,
+    /// Whether revoking a developer keeps the developer's applications out, and not only the developer.
+    pub revoke_developer_blocks: bool,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
 }
@@ -74,6 +76,7 @@ impl StoreOptions {
             limits: Limits::default(),
             portal: PortalConfig::default(),
             follows_kong: false,
+            revoke_developer_blocks: true,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
         }
@@ -107,7 +110,7 @@ impl Store {
         schema::migrate(&writes, backend).await?;
         let (id, revision) = head(&writes, &sealer, &*options.entropy).await?;
         let (newest, _) = watch::channel(revision);
-        Ok(Self(Arc::new(Inner {
+        let store = Self(Arc::new(Inner {
             backend,
             url,
             id,
@@ -123,7 +126,22 @@ impl Store {
             kong_news: Notify::new(),
             newest,
             mails: Notify::new(),
-        })))
+            revoke_developer_blocks: options.revoke_developer_blocks,
+            dcr_news: Notify::new(),
+            issuer_news: Notify::new(),
+        }));
+        store.begin().await?;
+        Ok(store)
+    }
+
+    /// Makes what is always there, and what the settings of this start make different from the last.
+    async fn begin(&self) -> Result<()> {
+        let actor = Actor { name: "start".into(), request: String::new() };
+        let mut writer = self.write(&actor).await?;
+        writer.make_default_portal().await?;
+        writer.follow_blocking().await?;
+        writer.commit().await?;
+        Ok(())
     }
 }
 

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::sql::{Columns as _, signed};
 use super::writer::Writer;
-use super::{Actor, Result, Store, StoreError, services};
-use crate::model::{DeveloperStatus, StatusCode as _, Timestamp};
+use super::{Actor, Result, Store, StoreError, auth_strategies, issuers, products, services};
+use crate::model::{AuthStrategy, DeveloperStatus, StatusCode as _, StrategyType, Timestamp};
 
 /// A record as it is to be.
 struct Derived {
@@ -37,6 +37,7 @@ pub(super) const fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Credential => "credential",
         Kind::Service => "service",
+        Kind::Issuer => "issuer",
     }
 }
 
@@ -44,6 +45,7 @@ pub(super) fn parse_kind(text: &str) -> Result<Kind> {
     match text {
         "credential" => Ok(Kind::Credential),
         "service" => Ok(Kind::Service),
+        "issuer" => Ok(Kind::Issuer),
         _ => Err(StoreError::Corrupt("records.kind")),
     }
 }
@@ -54,13 +56,18 @@ impl Writer {
         let mut derived = BTreeMap::new();
         let mut stored = BTreeMap::new();
         for application in std::mem::take(&mut self.applications) {
-            derive_application(&mut self.tx, application, &mut derived).await?;
+            derive_application(self, application, &mut derived).await?;
             load_stored(&mut self.tx, application.0, &mut stored).await?;
         }
         for service in std::mem::take(&mut self.services) {
             let key = KeyDigest::of_service(&self.store.id(), service);
             derive_service(&mut self.tx, service, key, &mut derived).await?;
             load_stored(&mut self.tx, service.0, &mut stored).await?;
+        }
+        for issuer in std::mem::take(&mut self.issuers) {
+            let key = KeyDigest::of_issuer(&self.store.id(), &issuer);
+            derive_issuer(&mut self.tx, &issuer, key, &mut derived).await?;
+            load_stored(&mut self.tx, issuer_owner(&issuer), &mut stored).await?;
         }
         for (key, gone) in stored.iter().filter(|(key, _)| !derived.contains_key(*key)) {
             self.put_record(*key, gone.owner, gone.kind, None).await?;
@@ -123,13 +130,15 @@ async fn load_stored(
 
 /// The records of an application's credentials; none if there is no such application.
 async fn derive_application(
-    conn: &mut AnyConnection,
+    writer: &mut Writer,
     application: ApplicationId,
     derived: &mut BTreeMap<KeyDigest, Derived>,
 ) -> Result<()> {
+    let (store, blocks) = (writer.store.id(), writer.store.0.revoke_developer_blocks);
+    let conn = writer.conn();
     let id = application.as_bytes().as_slice();
     let owner = sqlx::query(
-        "SELECT a.consumer, a.custom_id, a.developer, d.status \
+        "SELECT a.consumer, a.custom_id, a.developer, a.strategy, a.client_id, d.status \
          FROM applications a JOIN developers d ON d.id = a.developer WHERE a.id = $1",
     )
     .bind(id)
@@ -137,6 +146,26 @@ async fn derive_application(
     .await?;
     let Some(owner) = owner else { return Ok(()) };
     let connections = connections(conn, application).await?;
+    let status =
+        DeveloperStatus::from_code(owner.int("status")?).ok_or(StoreError::Corrupt("developers.status"))?;
+    let record = CredentialRecord {
+        // Of the application as its issuer knows it, which is no credential of ours.
+        credential: CredentialId(application.0),
+        application,
+        developer: DeveloperId(owner.uuid("developer")?),
+        consumer: ConsumerId(owner.uuid("consumer")?),
+        custom_id: owner.optional_text("custom_id")?,
+        expires_at: None,
+        developer_approved: status.lets_in(blocks),
+        connections,
+    };
+    if let (Some(strategy), Some(client_id)) =
+        (owner.optional_uuid("strategy")?, owner.optional_text("client_id")?)
+    {
+        let key = KeyDigest::of_client_id(&store, StrategyId(strategy), client_id.as_bytes());
+        let body = to_body(&Record::Credential(record.clone()))?;
+        derived.insert(key, Derived { owner: application.0, kind: Kind::Credential, body });
+    }
     let credentials = sqlx::query("SELECT id, digest, expires_at FROM credentials WHERE application = $1")
         .bind(id)
         .fetch_all(&mut *conn)
@@ -144,14 +173,8 @@ async fn derive_application(
     for credential in credentials {
         let record = Record::Credential(CredentialRecord {
             credential: CredentialId(credential.uuid("id")?),
-            application,
-            developer: DeveloperId(owner.uuid("developer")?),
-            consumer: ConsumerId(owner.uuid("consumer")?),
-            custom_id: owner.optional_text("custom_id")?,
             expires_at: credential.optional_int("expires_at")?.map(|at| u64::try_from(at).unwrap_or(0)),
-            developer_approved: DeveloperStatus::from_code(owner.int("status")?)
-                == Some(DeveloperStatus::Approved),
-            connections: connections.clone(),
+            ..record.clone()
         });
         let body = to_body(&record)?;
         let key = KeyDigest(credential.array("digest")?);
@@ -163,7 +186,8 @@ async fn derive_application(
 /// In the order of their services, so that the same connections always make the same record.
 async fn connections(conn: &mut AnyConnection, application: ApplicationId) -> Result<Vec<Connection>> {
     let rows = sqlx::query(
-        "SELECT id, service, status, suspended FROM connections WHERE application = $1 ORDER BY service",
+        "SELECT id, service, status, suspended FROM connections WHERE application = $1 \
+         AND service IS NOT NULL ORDER BY service",
     )
     .bind(application.as_bytes().as_slice())
     .fetch_all(conn)
@@ -188,17 +212,51 @@ async fn derive_service(
     key: KeyDigest,
     derived: &mut BTreeMap<KeyDigest, Derived>,
 ) -> Result<()> {
-    if let Some(found) = services::by_ref(conn, &service.into()).await? {
-        let record = Record::Service(ServiceRecord {
-            service,
-            strategies: vec![Strategy {
-                id: StrategyId::KEY_AUTH,
-                config: StrategyConfig::KeyAuth(found.key_auth),
-            }],
-        });
-        derived.insert(key, Derived { owner: service.0, kind: Kind::Service, body: to_body(&record)? });
+    let Some(found) = services::by_ref(conn, &service.into()).await? else { return Ok(()) };
+    let by_itself = || {
+        let config = StrategyConfig::KeyAuth(found.key_auth.clone());
+        (vec![Strategy { id: StrategyId::KEY_AUTH, config }], false)
+    };
+    let (strategies, open) = match products::version_of_service(conn, service).await? {
+        None => by_itself(),
+        Some(version) => match auth_strategies::of_version(conn, version.id).await? {
+            // A version nobody gave a strategy is no reason to let everybody in.
+            none if none.is_empty() && !version.opened => by_itself(),
+            strategies => (strategies.iter().filter_map(in_force).collect(), version.opened),
+        },
+    };
+    let record = Record::Service(ServiceRecord { service, strategies, open });
+    derived.insert(key, Derived { owner: service.0, kind: Kind::Service, body: to_body(&record)? });
+    Ok(())
+}
+
+fn in_force(strategy: &AuthStrategy) -> Option<Strategy> {
+    let config = match strategy.strategy_type {
+        StrategyType::KeyAuth => StrategyConfig::KeyAuth(strategy.key_auth()?),
+        StrategyType::OpenIdConnect => StrategyConfig::OpenIdConnect(strategy.openid_connect()?),
+    };
+    Some(Strategy { id: strategy.id, config })
+}
+
+/// The record of an issuer; none as long as nothing is known of it, or no strategy names it.
+async fn derive_issuer(
+    conn: &mut AnyConnection,
+    issuer: &str,
+    key: KeyDigest,
+    derived: &mut BTreeMap<KeyDigest, Derived>,
+) -> Result<()> {
+    if let Some(record) = issuers::record(conn, issuer).await? {
+        let body = to_body(&Record::Issuer(record))?;
+        derived.insert(key, Derived { owner: issuer_owner(issuer), kind: Kind::Issuer, body });
     }
     Ok(())
+}
+
+/// Issuers have no id of their own.
+fn issuer_owner(issuer: &str) -> Uuid {
+    let hash = blake3::hash(issuer.as_bytes());
+    let (first, _) = hash.as_bytes().split_at(16);
+    Uuid::from_slice(first).unwrap_or_default()
 }
 
 /// A record as the feed shows it.

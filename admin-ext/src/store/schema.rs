@@ -8,9 +8,10 @@ use super::sql::Backend;
 use super::{Result, StoreError};
 
 /// Every migration in order. What is committed here never changes again; the next change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "initial", include_str!("../../migrations/0001_initial.sql")),
     (2, "developers", include_str!("../../migrations/0002_developers.sql")),
+    (3, "products", include_str!("../../migrations/0003_products.sql")),
 ];
 
 /// Brings the database to the newest schema.

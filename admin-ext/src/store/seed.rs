@@ -4,7 +4,9 @@
 //! statement, checks no limits per application, and leaves one line per batch in the audit log.
 
 use app_auth_core::digest::KeyDigest;
-use app_auth_core::ids::{ApplicationId, ConsumerId, CredentialId, DeveloperId, Revision, ServiceId};
+use app_auth_core::ids::{
+    ApplicationId, ConsumerId, CredentialId, DeveloperId, Revision, ServiceId, StrategyId,
+};
 use app_auth_core::record::{Connection, ConnectionStatus, CredentialRecord, Kind, Record};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
@@ -74,7 +76,10 @@ pub async fn seed(
     let actor = Actor { name: "bulk load".into(), request: String::new() };
     let applications = applications(store, &actor, plan).await?;
     let mut planned: Vec<_> = (0..plan.credentials())
-        .map(|number| Planned { digest: store.key_digest(&PlainSecret::new(key(number))), number })
+        .map(|number| Planned {
+            digest: store.key_digest(StrategyId::KEY_AUTH, &PlainSecret::new(key(number))),
+            number,
+        })
         .collect();
     // In the order of digests, so that the indexes grow at their end.
     planned.sort_unstable_by_key(|planned| planned.digest);
@@ -149,6 +154,8 @@ async fn application(
         description: None,
         meta: None,
         custom_id: None,
+        strategy: None,
+        ..NewApplication::default()
     };
     let application = writer.create_bare_application(developer, new).await?;
     let mut connections = Vec::new();

@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::connections::all_of_service;
 use super::sql::{Columns as _, List};
-use super::{Entity, Result, Store, StoreError, Writer};
+use super::{Entity, Result, Store, StoreError, Writer, products};
 use crate::model::{Listed, NewService, Offset, PageRequest, Service, ServicePatch, ServiceRef};
 
 const COLUMNS: &str = "s.id, s.name, s.auto_approve, s.key_auth, s.created_at, s.updated_at";
@@ -126,7 +126,7 @@ impl Writer {
         after.name = patch.name.unwrap_or(after.name);
         after.auto_approve = patch.auto_approve.unwrap_or(after.auto_approve);
         after.key_auth = patch.key_auth.unwrap_or(after.key_auth);
-        after.updated_at = self.now;
+        after.updated_at = self.now.after(before.updated_at);
         self.replace_service(&before, after).await
     }
 
@@ -151,6 +151,10 @@ impl Writer {
     /// With all connections to it.
     pub async fn delete_service(&mut self, id: ServiceId) -> Result<()> {
         let before = existing(self.conn(), id).await?;
+        if let Some(version) = products::version_of_service(self.conn(), id).await? {
+            // What is connected to a version stays so, with no service for now.
+            self.unlink(&version).await?;
+        }
         for connection in all_of_service(self.conn(), id).await? {
             self.touch_application(connection.application);
             self.audit_deleted(&connection).await?;

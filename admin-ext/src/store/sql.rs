@@ -1,5 +1,6 @@
 //! The few things all queries share: reading columns, and the one way to page through a list.
 
+use serde::de::DeserializeOwned;
 use sqlx::AnyConnection;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -7,7 +8,7 @@ use sqlx::{Any, AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::{Result, StoreError};
-use crate::model::{Listed, Offset, PageRequest, TagFilter, Timestamp};
+use crate::model::{Labels, Listed, Offset, PageRequest, TagFilter, Timestamp};
 
 /// Which database it is, for the few statements that differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +23,7 @@ pub(super) type AnyQuery<'q> = Query<'q, Any, AnyArguments>;
 /// Columns as the types the model has for them.
 pub(super) trait Columns {
     fn uuid(&self, column: &'static str) -> Result<Uuid>;
+    fn optional_uuid(&self, column: &'static str) -> Result<Option<Uuid>>;
     fn int(&self, column: &'static str) -> Result<i64>;
     fn optional_int(&self, column: &'static str) -> Result<Option<i64>>;
     fn text(&self, column: &'static str) -> Result<String>;
@@ -50,11 +52,32 @@ pub(super) trait Columns {
     fn texts(&self, column: &'static str) -> Result<Vec<String>> {
         serde_json::from_str(&self.text(column)?).map_err(|_| StoreError::Corrupt(column))
     }
+
+    /// A list of texts; absent, it is empty.
+    fn optional_texts(&self, column: &'static str) -> Result<Vec<String>> {
+        self.optional_json(column).map(Option::unwrap_or_default)
+    }
+
+    /// Labels; absent, there are none.
+    fn labels(&self, column: &'static str) -> Result<Labels> {
+        self.optional_json(column).map(Option::unwrap_or_default)
+    }
+
+    /// Whatever is kept as JSON.
+    fn optional_json<T: DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>> {
+        let read = |text: String| serde_json::from_str(&text).map_err(|_| StoreError::Corrupt(column));
+        self.optional_text(column)?.map(read).transpose()
+    }
 }
 
 impl Columns for AnyRow {
     fn uuid(&self, column: &'static str) -> Result<Uuid> {
         self.array(column).map(Uuid::from_bytes)
+    }
+    fn optional_uuid(&self, column: &'static str) -> Result<Option<Uuid>> {
+        let Some(bytes) = self.optional_bytes(column)? else { return Ok(None) };
+        let bytes = bytes.try_into().map_err(|_| StoreError::Corrupt(column))?;
+        Ok(Some(Uuid::from_bytes(bytes)))
     }
     fn int(&self, column: &'static str) -> Result<i64> {
         Ok(self.try_get(column)?)
@@ -79,6 +102,11 @@ impl Columns for AnyRow {
 /// A list of texts as it is kept.
 pub(super) fn json_texts(texts: &[String]) -> String {
     serde_json::Value::from(texts).to_string()
+}
+
+/// Labels as they are kept.
+pub(super) fn json_labels(labels: &Labels) -> String {
+    serde_json::to_string(labels).unwrap_or_default()
 }
 
 /// A revision or counter as the database holds it.

@@ -28,6 +28,7 @@ pub struct Writer {
     /// Whose records must be derived again.
     pub(super) applications: BTreeSet<ApplicationId>,
     pub(super) services: BTreeSet<ServiceId>,
+    pub(super) issuers: BTreeSet<String>,
     pub(super) mails: Mails,
     /// What Kong has to be told.
     pub(super) kong: Marks,
@@ -40,6 +41,7 @@ pub struct Mark {
     head: Head,
     applications: BTreeSet<ApplicationId>,
     services: BTreeSet<ServiceId>,
+    issuers: BTreeSet<String>,
     kong: Marks,
 }
 
@@ -81,6 +83,7 @@ impl Store {
             now: self.now(),
             applications: BTreeSet::new(),
             services: BTreeSet::new(),
+            issuers: BTreeSet::new(),
             mails: Mails::default(),
             kong: Marks::default(),
             began,
@@ -141,6 +144,7 @@ impl Writer {
             head: self.head,
             applications: self.applications.clone(),
             services: self.services.clone(),
+            issuers: self.issuers.clone(),
             kong: self.kong.clone(),
         })
     }
@@ -155,8 +159,13 @@ impl Writer {
     pub async fn undo(&mut self, mark: Mark) -> Result<()> {
         sqlx::query("ROLLBACK TO SAVEPOINT mark").execute(&mut *self.tx).await?;
         sqlx::query("RELEASE SAVEPOINT mark").execute(&mut *self.tx).await?;
-        Mark { head: self.head, applications: self.applications, services: self.services, kong: self.kong } =
-            mark;
+        Mark {
+            head: self.head,
+            applications: self.applications,
+            services: self.services,
+            issuers: self.issuers,
+            kong: self.kong,
+        } = mark;
         Ok(())
     }
 
@@ -167,6 +176,11 @@ impl Writer {
     /// The application's records will be derived again.
     pub(super) fn touch_application(&mut self, application: ApplicationId) {
         self.applications.insert(application);
+    }
+
+    /// The record of an issuer, by the name strategies have for it, will be derived again.
+    pub(super) fn touch_issuer(&mut self, issuer: &str) {
+        self.issuers.insert(issuer.to_owned());
     }
 
     /// The service's record will be derived again.

@@ -21,6 +21,17 @@ impl KeyDigest {
         Self::compute(store, b'k', strategy.as_bytes(), key)
     }
 
+    /// Of an application under a strategy that knows it by what the strategy's issuer calls it. Never the digest of an
+    /// API key: a client id is no secret.
+    pub fn of_client_id(store: &StoreId, strategy: StrategyId, client_id: &[u8]) -> Self {
+        Self::compute(store, b'c', strategy.as_bytes(), client_id)
+    }
+
+    /// Of the record of an issuer of tokens, by the name strategies have for it.
+    pub fn of_issuer(store: &StoreId, configured: &str) -> Self {
+        Self::compute(store, b'i', &[0; 16], configured.as_bytes())
+    }
+
     /// Of a service's policy record.
     pub fn of_service(store: &StoreId, service: ServiceId) -> Self {
         Self::compute(store, b's', service.as_bytes(), &[])

@@ -46,7 +46,7 @@ impl Change {
             Operation::Put(record) => record.kind(),
             Operation::Delete(kind) => *kind,
         };
-        matches!(kind, Kind::Service)
+        kind.is_policy()
     }
 }
 

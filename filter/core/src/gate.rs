@@ -10,8 +10,9 @@ use crate::decision::{self, Verdict};
 use crate::digest::KeyDigest;
 use crate::host::SharedData;
 use crate::identity::{Forged, Identity};
+use crate::ids::StrategyId;
 use crate::ids::{Revision, ServiceId, StoreId};
-use crate::record::{KeyAuthConfig, Kind, ServiceRecord, StrategyConfig};
+use crate::record::{KeyAuthConfig, Kind, ServiceRecord, Strategy, StrategyConfig};
 use crate::refusal::{Ambiguous, Refusal, Unauthenticated, Unavailable};
 use crate::request::body;
 use crate::request::headers::HeaderMap;
@@ -48,7 +49,7 @@ pub enum Outcome {
         /// Name under which the key was found and must be kept from the upstream, and whether the body holds it too.
         hide: Option<Hide>,
     },
-    /// Let it through without an identity (CORS preflight).
+    /// Let it through without an identity: a CORS preflight, or a service that is open.
     Exempt,
     /// Ask again with the body.
     NeedsBody,
@@ -119,47 +120,70 @@ impl<S: SharedData, N: Fn() -> Option<u64>> Gate<'_, S, N> {
         self.check_fresh(&meta)?;
         let policy = self.policy(&mut meta, service)?;
         let policy = policy.as_ref().as_ref().ok_or(Unavailable::UnknownService)?;
-        let strategy = policy.strategies.first().ok_or(Unavailable::UnknownService)?;
-        match &strategy.config {
-            StrategyConfig::KeyAuth(config) => {
-                if key_auth::is_exempt(config, &request.headers) {
-                    return Ok(Outcome::Exempt);
+        if policy.strategies.is_empty() {
+            return if policy.open { Ok(Outcome::Exempt) } else { Err(Unavailable::UnknownService.into()) };
+        }
+        let mut closest = Unauthenticated::NoToken;
+        for strategy in &policy.strategies {
+            // What is not enforced yet lets nobody in.
+            let StrategyConfig::KeyAuth(config) = &strategy.config else { continue };
+            match self.try_key_auth(request, &mut meta, service, (strategy.id, config))? {
+                Tried::Settled(outcome) => return Ok(outcome),
+                Tried::Unauthenticated(cause @ Unauthenticated::DuplicateKey) => {
+                    closest = cause;
+                    break;
                 }
-                let unauthenticated = |cause| Refusal::Unauthenticated { cause, realm: config.realm.clone() };
-                let (key, name) = match key_auth::present(config, &request.headers, request.body) {
-                    Presented::Key { key, name } => (key, name),
-                    Presented::Nothing => return Err(unauthenticated(Unauthenticated::NoKey)),
-                    Presented::Duplicate => return Err(unauthenticated(Unauthenticated::DuplicateKey)),
-                    Presented::NeedsBody => return Ok(Outcome::NeedsBody),
-                };
-                if key.len() > KEY_MAX {
-                    return Err(unauthenticated(Unauthenticated::UnknownKey));
-                }
-                let digest = KeyDigest::of_api_key(&meta.store, strategy.id, &key);
-                let bucket = self.reader.bucket(&mut meta, &digest)?;
-                let Some(payload) = bucket.find(&digest, Kind::Credential) else {
-                    // Where records had to be left out, an unknown key may be a good one.
-                    return Err(if meta.incomplete {
-                        Unavailable::Incomplete.into()
-                    } else {
-                        unauthenticated(Unauthenticated::UnknownKey)
-                    });
-                };
-                let credential = CredentialView::parse(payload).ok_or(Unavailable::UnknownFormat)?;
-                // Without a clock an expiring credential counts as expired.
-                let now = || (self.now)().unwrap_or(u64::MAX);
-                match decision::decide(&credential, strategy.id, service, now) {
-                    Verdict::Allow(identity) => {
-                        let hide = hide(config, name);
-                        if hide.as_ref().is_some_and(|hide| hide.in_body) && may_hold_fields(request) {
-                            return Ok(Outcome::NeedsBody);
-                        }
-                        Ok(Outcome::Allow { identity, hide })
-                    }
-                    Verdict::Expired => Err(unauthenticated(Unauthenticated::UnknownKey)),
-                    Verdict::Deny(reason) => Err(Refusal::Forbidden(reason)),
-                }
+                // A key that is not known under this strategy may be under the next.
+                Tried::Unauthenticated(cause) if closest != Unauthenticated::UnknownKey => closest = cause,
+                Tried::Unauthenticated(_) => {}
             }
+        }
+        Err(Refusal::Unauthenticated { cause: closest, challenge: challenges(&policy.strategies) })
+    }
+
+    /// One `key_auth` strategy's word on a request.
+    fn try_key_auth(
+        &self,
+        request: &Request<'_>,
+        meta: &mut Meta,
+        service: ServiceId,
+        (strategy, config): (StrategyId, &KeyAuthConfig),
+    ) -> Result<Tried, Refusal> {
+        if key_auth::is_exempt(config, &request.headers) {
+            return Ok(Tried::Settled(Outcome::Exempt));
+        }
+        let (key, name) = match key_auth::present(config, &request.headers, request.body) {
+            Presented::Key { key, name } => (key, name),
+            Presented::Nothing => return Ok(Tried::Unauthenticated(Unauthenticated::NoKey)),
+            Presented::Duplicate => return Ok(Tried::Unauthenticated(Unauthenticated::DuplicateKey)),
+            Presented::NeedsBody => return Ok(Tried::Settled(Outcome::NeedsBody)),
+        };
+        if key.len() > KEY_MAX {
+            return Ok(Tried::Unauthenticated(Unauthenticated::UnknownKey));
+        }
+        let digest = KeyDigest::of_api_key(&meta.store, strategy, &key);
+        let bucket = self.reader.bucket(meta, &digest)?;
+        let Some(payload) = bucket.find(&digest, Kind::Credential) else {
+            // Where records had to be left out, an unknown key may be a good one.
+            return if meta.incomplete {
+                Err(Unavailable::Incomplete.into())
+            } else {
+                Ok(Tried::Unauthenticated(Unauthenticated::UnknownKey))
+            };
+        };
+        let credential = CredentialView::parse(payload).ok_or(Unavailable::UnknownFormat)?;
+        // Without a clock an expiring credential counts as expired.
+        let now = || (self.now)().unwrap_or(u64::MAX);
+        match decision::decide(&credential, strategy, service, now) {
+            Verdict::Allow(identity) => {
+                let hide = hide(config, name);
+                if hide.as_ref().is_some_and(|hide| hide.in_body) && may_hold_fields(request) {
+                    return Ok(Tried::Settled(Outcome::NeedsBody));
+                }
+                Ok(Tried::Settled(Outcome::Allow { identity, hide }))
+            }
+            Verdict::Expired => Ok(Tried::Unauthenticated(Unauthenticated::UnknownKey)),
+            Verdict::Deny(reason) => Err(Refusal::Forbidden(reason)),
         }
     }
 
@@ -195,6 +219,28 @@ impl<S: SharedData, N: Fn() -> Option<u64>> Gate<'_, S, N> {
         self.policies.borrow_mut().put(service, policy.clone());
         Ok(policy)
     }
+}
+
+/// What one of a service's strategies says.
+enum Tried {
+    Settled(Outcome),
+    /// Not this way; another strategy may know the caller.
+    Unauthenticated(Unauthenticated),
+}
+
+/// The challenges of all strategies, each once.
+fn challenges(strategies: &[Strategy]) -> String {
+    let mut all: Vec<String> = Vec::with_capacity(strategies.len());
+    for strategy in strategies {
+        let challenge = match &strategy.config {
+            StrategyConfig::KeyAuth(config) => key_auth::challenge(config.realm.as_deref()),
+            StrategyConfig::OpenIdConnect(_) => "Bearer".to_owned(),
+        };
+        if !all.contains(&challenge) {
+            all.push(challenge);
+        }
+    }
+    all.join(", ")
 }
 
 fn hide(config: &KeyAuthConfig, name: &str) -> Option<Hide> {

@@ -1,12 +1,11 @@
 //! Every way a request can be refused, and the answer to it.
 
-use crate::strategy::key_auth;
-
 /// Why a request does not get through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// 401: who is calling cannot be told.
-    Unauthenticated { cause: Unauthenticated, realm: Option<String> },
+    /// `challenge` names the schemes that would do (RFC 9110, 11.6.1).
+    Unauthenticated { cause: Unauthenticated, challenge: String },
     /// 403: an authenticated caller that may not use this service (now).
     Forbidden(Reason),
     /// 400: a request that host and upstream could read differently.
@@ -21,6 +20,8 @@ pub enum Unauthenticated {
     DuplicateKey,
     /// Unknown, expired, deleted or malformed: the caller is not told which.
     UnknownKey,
+    /// Only a token would do, and there is none that counts.
+    NoToken,
 }
 
 /// Why an authenticated caller is refused. Told only to that caller, in `X-App-Auth-Reason`.
@@ -89,6 +90,7 @@ impl Refusal {
                 Unauthenticated::NoKey => "no_key",
                 Unauthenticated::DuplicateKey => "duplicate_key",
                 Unauthenticated::UnknownKey => "unknown_key",
+                Unauthenticated::NoToken => "no_token",
             },
             Self::Forbidden(reason) => reason.as_str(),
             Self::Ambiguous(Ambiguous::TooManyHeaders) => "too_many_headers",
@@ -114,7 +116,7 @@ impl Refusal {
             Self::Unauthenticated { cause, .. } => match cause {
                 Unauthenticated::NoKey => "No API key found in request",
                 Unauthenticated::DuplicateKey => "Duplicate API key found",
-                Unauthenticated::UnknownKey => "Unauthorized",
+                Unauthenticated::UnknownKey | Unauthenticated::NoToken => "Unauthorized",
             },
             Self::Forbidden(_) => "You cannot consume this service",
             Self::Ambiguous(Ambiguous::TooManyHeaders) => "Too many request headers",
@@ -145,8 +147,8 @@ impl Refusal {
     ) -> Response {
         let mut headers = Vec::with_capacity(4);
         match self {
-            Self::Unauthenticated { realm, .. } => {
-                headers.push(("WWW-Authenticate", key_auth::challenge(realm.as_deref())));
+            Self::Unauthenticated { challenge, .. } => {
+                headers.push(("WWW-Authenticate", challenge.clone()));
             }
             Self::Forbidden(reason) if reason_header => {
                 headers.push(("X-App-Auth-Reason", reason.as_str().to_owned()));

@@ -76,7 +76,7 @@ prop_compose! {
                 realm,
             }),
         });
-        ServiceRecord { service: service.into(), strategies: strategies.collect() }
+        ServiceRecord { service: service.into(), strategies: strategies.collect(), open: false }
     }
 }
 

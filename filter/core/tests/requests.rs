@@ -226,6 +226,9 @@ fn a_key_that_must_be_hidden_is_looked_for_in_the_body_too() {
 fn an_endless_key_is_an_unknown_key() {
     let node = node(KeyAuthConfig { realm: Some("apis".into()), ..KeyAuthConfig::default() });
     let long = "k".repeat(5000);
-    let unknown = Refusal::Unauthenticated { cause: Unauthenticated::UnknownKey, realm: Some("apis".into()) };
+    let unknown = Refusal::Unauthenticated {
+        cause: Unauthenticated::UnknownKey,
+        challenge: "Key realm=\"apis\"".into(),
+    };
     assert_eq!(node.ask(&[("apikey", &long)], Body::Absent, ENVOY), Outcome::Refuse(unknown));
 }

@@ -8,14 +8,15 @@ use app_auth_core::config::Config;
 use app_auth_core::refusal::{
     Ambiguous, Reason, Refusal, Unauthenticated, Unavailable, printable_request_id,
 };
+use app_auth_core::strategy::key_auth;
 
 fn no_key(realm: Option<&str>) -> Refusal {
-    Refusal::Unauthenticated { cause: Unauthenticated::NoKey, realm: realm.map(str::to_owned) }
+    Refusal::Unauthenticated { cause: Unauthenticated::NoKey, challenge: key_auth::challenge(realm) }
 }
 
 #[test]
 fn each_refusal_has_its_status_message_and_headers() {
-    let unauthenticated = |cause| Refusal::Unauthenticated { cause, realm: None };
+    let unauthenticated = |cause| Refusal::Unauthenticated { cause, challenge: "Key".into() };
     let cases = [
         (no_key(None), 401, "No API key found in request", Some(("WWW-Authenticate", "Key"))),
         (

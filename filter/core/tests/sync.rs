@@ -45,7 +45,7 @@ fn refusal(outcome: Outcome) -> Refusal {
 }
 
 fn unknown() -> Refusal {
-    Refusal::Unauthenticated { cause: Unauthenticated::UnknownKey, realm: None }
+    Refusal::Unauthenticated { cause: Unauthenticated::UnknownKey, challenge: "Key".into() }
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_changed_service_is_in_force_with_the_next_request() {
     );
     worker.settle(&mut now, &memory, &admin);
     let refused = refusal(worker.ask(now, &memory, service(1), "key-0"));
-    assert_eq!(refused, Refusal::Unauthenticated { cause: Unauthenticated::NoKey, realm: None });
+    assert_eq!(refused, Refusal::Unauthenticated { cause: Unauthenticated::NoKey, challenge: "Key".into() });
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Admin {
     /// Enforces key authentication on a service.
     pub fn service(&mut self, service: ServiceId, config: KeyAuthConfig) {
         let strategies = vec![Strategy { id: StrategyId::KEY_AUTH, config: StrategyConfig::KeyAuth(config) }];
-        let record = Record::Service(ServiceRecord { service, strategies });
+        let record = Record::Service(ServiceRecord { service, strategies, open: false });
         self.change(KeyDigest::of_service(&self.store, service), Operation::Put(record));
     }
 

@@ -18,7 +18,8 @@ use super::developers::{self, DeveloperBody};
 use super::parameters::{ApplicationPath, PageArguments};
 use crate::api::App;
 use crate::model::{
-    Application, ConnectionDetail, ConnectionPatch, ConnectionStatus, NewConnection, StatusCode as _,
+    Application, ConnectionDetail, ConnectionPatch, ConnectionStatus, ConnectionTarget, NewConnection,
+    StatusCode as _, Update, rules,
 };
 use crate::store::{Actor, Store};
 
@@ -29,6 +30,7 @@ pub const SCHEMA: Schema = Schema {
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("service", Kind::Reference).required(),
         Field::new("status", STATUS).lasting(),
+        Field::new("reason", Kind::text(rules::REASON_MAX)),
         Field::new("suspended", Kind::Boolean).required().default("false"),
         Field::read_only("application"),
         Field::read_only("composite_id"),
@@ -46,7 +48,11 @@ pub struct InstanceBody<A> {
     /// Seconds since the Unix epoch.
     created_at: i64,
     id: Uuid,
-    service: Ref,
+    /// Why it has the status, in the words of whoever decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Null where the connection is to a product version that no service serves.
+    service: Option<Ref>,
     /// 0 approved, 1 requested, 2 rejected, 3 revoked.
     status: u8,
     /// Held back whatever the status: by this flag, or because the developer is not approved.
@@ -65,9 +71,10 @@ impl<A> InstanceBody<A> {
             composite_id: connection.composite_id(),
             created_at: connection.created_at.seconds(),
             id: connection.id.0,
-            service: connection.service.0.into(),
+            reason: connection.reason.clone(),
+            service: connection.service.map(|service| service.0.into()),
             status: connection.status.code(),
-            suspended: detail.suspended(),
+            suspended: detail.suspended,
             updated_at: connection.updated_at.seconds(),
         }
     }
@@ -108,6 +115,10 @@ pub struct InstanceChanges {
     /// 0 approves, 1 puts back to requested, 2 rejects, 3 revokes.
     #[schema(maximum = 3)]
     status: Option<i64>,
+    /// Goes with the status.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    reason: Update<String>,
     suspended: Option<bool>,
 }
 
@@ -203,9 +214,10 @@ impl InstanceInput {
     pub async fn new_connection(self, store: &Store) -> Result<NewConnection, Error> {
         Ok(NewConnection {
             id: self.id.map(ConnectionId),
-            service: service_id(store, self.service).await?,
+            target: ConnectionTarget::Service(service_id(store, self.service).await?),
             status: self.status.map(status).transpose()?,
             suspended: self.suspended,
+            scopes: Vec::new(),
         })
     }
 }
@@ -263,6 +275,7 @@ pub async fn update(
         status: changes.status.map(status).transpose()?,
         suspended: changes.suspended,
         service,
+        reason: changes.reason,
     };
     let mut writer = app.store.write(&actor).await?;
     let connection = writer.update_connection(application.id, connection.connection.id, patch).await?;

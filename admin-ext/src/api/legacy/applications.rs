@@ -101,13 +101,13 @@ pub struct ApplicationInput {
 pub struct ApplicationChanges {
     name: Option<String>,
     redirect_uri: Option<String>,
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
     description: Update<String>,
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<JsonText>)]
     meta: Update<String>,
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
     custom_id: Update<String>,
 }
@@ -175,6 +175,7 @@ pub fn new(input: Input) -> Result<NewApplication, Error> {
         description: input.description,
         meta: input.meta,
         custom_id: input.custom_id,
+        ..NewApplication::default()
     })
 }
 
@@ -228,6 +229,7 @@ pub async fn update(
         description: changes.description,
         meta: changes.meta,
         custom_id: changes.custom_id,
+        ..ApplicationPatch::default()
     };
     let updated = kong::change(&app.store, app.kong.as_ref(), &actor, patch, move |writer, patch| {
         Box::pin(async move { Ok::<_, Error>(writer.update_application(developer, id, patch).await?) })

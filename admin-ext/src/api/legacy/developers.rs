@@ -22,7 +22,7 @@ use crate::api::App;
 use crate::kong;
 use crate::model::{
     self, Developer, DeveloperStatus, Email, Members, NewDeveloper, NewDeveloperCredential, PlainSecret,
-    PluginKind, PortalAuth, PortalConfig, StatusCode as _, Update, rules,
+    PluginKind, PortalAuth, PortalConfig, PortalId, StatusCode as _, Update, rules,
 };
 use crate::store::{Actor, StoreError, Writer};
 
@@ -112,10 +112,10 @@ pub struct DeveloperChanges {
     email: Option<String>,
     #[schema(maximum = 3)]
     status: Option<i64>,
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<JsonText>)]
     meta: Update<String>,
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
     custom_id: Update<String>,
     password: Option<String>,
@@ -202,6 +202,7 @@ pub async fn plan(app: &App, input: Input) -> Result<Planned, Error> {
         custom_id: input.custom_id,
         password_hash: hashed(app, input.password).await?,
         roles: input.roles,
+        portal: PortalId::DEFAULT,
     };
     Ok(Planned { new, key: input.key.map(PlainSecret::new) })
 }
@@ -279,6 +280,7 @@ pub async fn update(
         custom_id: changes.custom_id,
         password_hash: hashed(&app, changes.password).await?,
         roles: changes.roles,
+        reason: Update::Keep,
     };
     let updated = kong::change(&app.store, app.kong.as_ref(), &actor, patch, move |writer, patch| {
         Box::pin(async move { Ok::<_, Error>(writer.update_developer(id, patch).await?) })

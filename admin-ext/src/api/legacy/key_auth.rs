@@ -98,10 +98,10 @@ pub struct KeyAuthInput {
 pub struct KeyAuthChanges {
     key: Option<String>,
     /// Seconds from now until the key ceases to hold; null or 0: it holds until it is deleted.
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<i64>, maximum = 100_000_000)]
     ttl: Update<i64>,
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]
     tags: Update<Vec<String>>,
 }
@@ -173,6 +173,7 @@ impl KeyAuthInput {
             id: self.id.map(CredentialId),
             secret: NewSecret::KeyAuth { key: self.key.map(PlainSecret::new) },
             expires_at: self.ttl.and_then(|ttl| expiry::after(now, ttl)),
+            display_name: None,
             tags: self.tags,
         }
     }
@@ -228,6 +229,7 @@ pub async fn update(
     let patch = CredentialPatch {
         key: changes.key.map(PlainSecret::new),
         expires_at: expiry::update(writer.now(), &changes.ttl),
+        display_name: Update::Keep,
         tags: changes.tags.or_empty(),
     };
     let credential = writer.update_credential(application.id, id, patch).await?;

@@ -192,7 +192,13 @@ pub async fn new(store: &Store, input: Input) -> Result<NewCredential, Error> {
         secret_hash: None,
     };
     let secret = store.ready_secret(secret).await?;
-    Ok(NewCredential { id: input.id.map(CredentialId), secret, expires_at: None, tags: input.tags })
+    Ok(NewCredential {
+        id: input.id.map(CredentialId),
+        secret,
+        expires_at: None,
+        display_name: None,
+        tags: input.tags,
+    })
 }
 
 /// Read an OAuth 2 client of an application

@@ -100,18 +100,18 @@ pub struct PluginInput {
 /// Changes to a plugin; null unsets.
 #[derive(Deserialize, ToSchema)]
 pub struct PluginChanges {
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
     instance_name: Update<String>,
     enabled: Option<bool>,
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]
     protocols: Update<Vec<String>>,
     /// Member by member: records are merged, lists are replaced, null unsets.
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<Object>)]
     config: Update<Map<String, Value>>,
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]
     tags: Update<Vec<String>>,
 }

@@ -73,7 +73,7 @@ pub struct RoleInput {
 #[derive(Deserialize, ToSchema)]
 pub struct RoleChanges {
     name: Option<String>,
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
     comment: Update<String>,
 }

@@ -94,7 +94,7 @@ async fn a_revoked_developer_blocks_every_credential_and_suspends_every_connecti
         let record = record_of(&test.store, &world.key).await.unwrap();
         assert_eq!(record.developer_approved, approved);
         let detail = test.store.connection(world.application.id, made.connection.id).await.unwrap().unwrap();
-        assert_eq!(detail.suspended(), !approved);
+        assert_eq!(detail.suspended, !approved);
         assert!(!detail.connection.suspended, "the connection's own flag stays");
     }
 }

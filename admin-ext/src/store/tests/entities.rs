@@ -174,11 +174,10 @@ async fn developers_and_services_are_found_by_either_name() {
         let found = test.store.service(&ServiceRef::parse(&name)).await.unwrap();
         assert_eq!(found.unwrap().id, world.service.id);
     }
-    let by_key =
-        test.store.credential_by_key(world.application.id, CredentialKind::KeyAuth, &world.key).await;
+    let by_key = test.store.credential_by_key(&world.application, CredentialKind::KeyAuth, &world.key).await;
     assert!(by_key.unwrap().is_some());
     let wrong = PlainSecret::new("no such key");
-    let by_key = test.store.credential_by_key(world.application.id, CredentialKind::KeyAuth, &wrong).await;
+    let by_key = test.store.credential_by_key(&world.application, CredentialKind::KeyAuth, &wrong).await;
     assert!(by_key.unwrap().is_none());
 }
 

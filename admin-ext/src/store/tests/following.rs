@@ -6,6 +6,7 @@ use std::time::Duration;
 use app_auth_core::digest::KeyDigest;
 use app_auth_core::feed::{Operation, bucket_of};
 use app_auth_core::ids::Revision;
+use app_auth_core::ids::StrategyId;
 use app_auth_core::record::{ConnectionStatus, Record};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -118,7 +119,7 @@ async fn fifty_writers_at_once_and_a_follower_that_skips_nothing() {
         Record::Credential(record) => {
             record.connections.iter().any(|connection| connection.status == ConnectionStatus::Revoked)
         }
-        Record::Service(_) => false,
+        Record::Service(_) | Record::Issuer(_) => false,
     });
     assert_eq!(revoked.count(), WRITERS, "each at the state of its last change");
     listener.abort();
@@ -209,7 +210,7 @@ async fn a_bulk_load_leaves_what_single_writes_would_leave() {
     assert_eq!(head.records, 1200 + 3);
     assert_eq!(snapshot(&test.store, 9, 100).await.len(), 1203);
     let key = PlainSecret::new(seed::key(1199));
-    let digest = test.store.key_digest(&key);
+    let digest = test.store.key_digest(StrategyId::KEY_AUTH, &key);
     let Record::Credential(loaded) = snapshot(&test.store, 9, 100).await[&digest].clone() else { panic!() };
     assert_eq!(loaded.connections[0].status, ConnectionStatus::Approved);
 

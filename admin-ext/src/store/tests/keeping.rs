@@ -111,7 +111,7 @@ async fn everything_is_there_after_a_restart() {
     assert_eq!(*again.newest().borrow(), world.revision);
     assert!(
         again
-            .credential_by_key(world.application.id, CredentialKind::KeyAuth, &world.key)
+            .credential_by_key(&world.application, CredentialKind::KeyAuth, &world.key)
             .await
             .unwrap()
             .is_some()

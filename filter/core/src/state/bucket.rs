@@ -47,6 +47,7 @@ const fn kind_code(kind: Kind) -> u8 {
     match kind {
         Kind::Credential => 1,
         Kind::Service => 2,
+        Kind::Issuer => 3,
     }
 }
 
@@ -68,6 +69,7 @@ pub fn encode_entry(digest: &KeyDigest, record: &Record) -> Result<Vec<u8>, TooL
     let payload = match record {
         Record::Credential(credential) => encode_credential(credential)?,
         Record::Service(service) => policy::encode(service)?,
+        Record::Issuer(issuer) => policy::encode_issuer(issuer)?,
     };
     let header = EntryHeader {
         digest: digest.0,

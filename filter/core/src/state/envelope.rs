@@ -11,7 +11,7 @@ use crate::ids::Revision;
 const MAGIC: [u8; 4] = *b"AAg8";
 
 /// Version of the layout of everything in shared data. A filter that finds another refuses to decide.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What a value is; a bucket read where meta is expected is as wrong as noise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,11 +1,14 @@
-//! A service record as bytes. Workers decode it once and keep the result until the policy revision moves, so the form is
-//! made for being small and strict, not for being read in place.
+//! Service and issuer records as bytes. Workers decode them once and keep the result until the policy revision moves, so
+//! the form is made for being small and strict, not for being read in place.
 
 use crate::ids::{ServiceId, StrategyId};
-use crate::record::{KeyAuthConfig, ServiceRecord, Strategy, StrategyConfig};
+use crate::record::{IssuerRecord, KeyAuthConfig, ServiceRecord, Strategy, StrategyConfig};
 use crate::state::bucket::TooLarge;
 
 const KEY_AUTH: u8 = 1;
+const OPENID_CONNECT: u8 = 2;
+
+const OPEN: u8 = 1;
 
 const KEY_IN_HEADER: u8 = 1;
 const KEY_IN_QUERY: u8 = 1 << 1;
@@ -16,11 +19,16 @@ const HAS_REALM: u8 = 1 << 5;
 
 pub(super) fn encode(record: &ServiceRecord) -> Result<Vec<u8>, TooLarge> {
     let mut out = record.service.as_bytes().to_vec();
+    out.push(if record.open { OPEN } else { 0 });
     out.push(u8::try_from(record.strategies.len()).map_err(|_| TooLarge)?);
     for strategy in &record.strategies {
         out.extend_from_slice(strategy.id.as_bytes());
         match &strategy.config {
             StrategyConfig::KeyAuth(config) => encode_key_auth(&mut out, config)?,
+            StrategyConfig::OpenIdConnect(config) => {
+                out.push(OPENID_CONNECT);
+                put_text(&mut out, &serde_json::to_string(config).map_err(|_| TooLarge)?)?;
+            }
         }
     }
     Ok(out)
@@ -53,17 +61,32 @@ fn put_text(out: &mut Vec<u8>, text: &str) -> Result<(), TooLarge> {
 pub fn decode(payload: &[u8]) -> Option<ServiceRecord> {
     let mut reader = Reader(payload);
     let service = ServiceId::from_bytes(reader.array()?);
+    let open = match reader.byte()? {
+        0 => false,
+        OPEN => true,
+        _ => return None,
+    };
     let count = reader.byte()?;
     let mut strategies = Vec::new();
     for _ in 0..count {
         let id = StrategyId::from_bytes(reader.array()?);
         let config = match reader.byte()? {
             KEY_AUTH => StrategyConfig::KeyAuth(decode_key_auth(&mut reader)?),
+            OPENID_CONNECT => StrategyConfig::OpenIdConnect(serde_json::from_str(&reader.text()?).ok()?),
             _ => return None,
         };
         strategies.push(Strategy { id, config });
     }
-    reader.0.is_empty().then_some(ServiceRecord { service, strategies })
+    reader.0.is_empty().then_some(ServiceRecord { service, strategies, open })
+}
+
+pub(super) fn encode_issuer(record: &IssuerRecord) -> Result<Vec<u8>, TooLarge> {
+    serde_json::to_vec(record).map_err(|_| TooLarge)
+}
+
+/// Decodes an issuer record; `None` if it does not add up.
+pub fn decode_issuer(payload: &[u8]) -> Option<IssuerRecord> {
+    serde_json::from_slice(payload).ok()
 }
 
 fn decode_key_auth(reader: &mut Reader<'_>) -> Option<KeyAuthConfig> {

@@ -54,7 +54,7 @@ pub fn connection(to: ServiceId, status: ConnectionStatus) -> Connection {
 
 pub fn key_service(id: ServiceId, config: KeyAuthConfig) -> Record {
     let strategies = vec![Strategy { id: StrategyId::KEY_AUTH, config: StrategyConfig::KeyAuth(config) }];
-    Record::Service(ServiceRecord { service: id, strategies })
+    Record::Service(ServiceRecord { service: id, strategies, open: false })
 }
 
 /// A double of the admin extension's feed: what `feed.rs` documents, over a map.

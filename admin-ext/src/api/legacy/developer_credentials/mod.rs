@@ -85,10 +85,10 @@ pub struct CredentialInput {
 #[derive(Deserialize, ToSchema)]
 pub struct CredentialChanges {
     /// Seconds from now until the credential ceases to hold; null or 0: it holds until it is deleted.
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<i64>, maximum = 100_000_000)]
     ttl: Update<i64>,
-    #[serde(default, deserialize_with = "members::update")]
+    #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]
     tags: Update<Vec<String>>,
     #[serde(flatten)]

@@ -1,0 +1,1 @@
+//! DCR providers in the database; their secrets are sealed.

@@ -10,6 +10,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod idp;
 pub mod import;
 pub mod kong;
 pub mod mail;

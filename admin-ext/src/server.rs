@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::api::{self, App};
 use crate::config::Config;
+use crate::idp::Clients;
 use crate::kong::Kong;
 use crate::mail::{self, Mailer};
 use crate::model::PlainSecret;
@@ -48,8 +49,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         let store = store.clone();
         background.spawn(async move { kong.keep_telling(&store).await });
     }
+    let clients = Clients::new(store.clone(), kong.clone());
     let settings = Arc::new(config.api);
-    let app = App { store: store.clone(), nodes: nodes.clone(), mailer, kong, settings, stopping };
+    let app = App { store: store.clone(), nodes: nodes.clone(), mailer, clients, kong, settings, stopping };
     let router = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
 
     say(&format!("listening on http://{address}"));

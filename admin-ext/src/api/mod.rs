@@ -18,6 +18,7 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::idp::Clients;
 use crate::kong::Kong;
 use crate::mail::Mailer;
 use crate::nodes::Nodes;
@@ -36,6 +37,8 @@ pub struct App {
     pub store: Store,
     pub nodes: Nodes,
     pub mailer: Mailer,
+    /// Every change of an application goes through here.
+    pub clients: Clients,
     /// The Kong that follows, if one does.
     pub kong: Option<Kong>,
     pub settings: Arc<ApiSettings>,

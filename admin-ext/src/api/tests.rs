@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::{ApiSettings, App};
+use crate::idp::Clients;
 use crate::model::{Email, NewDeveloper, PlainSecret};
 use crate::nodes::Nodes;
 use crate::store::TokenKind;
@@ -56,6 +57,7 @@ impl TestApi {
             store: test.store.clone(),
             nodes: nodes.clone(),
             mailer: mailer(),
+            clients: Clients::new(test.store.clone(), None),
             kong: None,
             settings: Arc::new(settings),
             stopping,

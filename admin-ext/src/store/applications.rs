@@ -97,6 +97,11 @@ impl Store {
 }
 
 impl Writer {
+    /// The application as it is until this change ends: nobody else can write meanwhile.
+    pub async fn application(&mut self, id: ApplicationId) -> Result<Application> {
+        existing(self.conn(), id).await
+    }
+
     /// With its hidden consumer and a first `oauth2` credential. [`StoreError::NotFound`] if there is no such developer.
     pub async fn create_application(
         &mut self,

@@ -1,14 +1,14 @@
 //! Writes the audit log: who changed what, when, from what to what. Secrets are left out, but not that one changed.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::sql::signed;
 use super::writer::Writer;
 use super::{Entity, Result};
 use crate::model::{
-    Application, Connection, Credential, CredentialSecret, Developer, DeveloperCredential, PlainSecret,
-    Product, ProductVersion, Role, Service, StatusCode as _,
+    Application, AuthStrategy, Connection, Credential, CredentialSecret, DcrProvider, Developer,
+    DeveloperCredential, PlainSecret, Product, ProductVersion, Role, Service, StatusCode as _,
 };
 
 /// What the audit log tells of an entity.
@@ -237,4 +237,52 @@ impl Audited for ProductVersion {
             "labels": self.labels,
         })
     }
+}
+
+impl Audited for AuthStrategy {
+    const ENTITY: Entity = Entity::AuthStrategy;
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+    fn view(&self) -> Value {
+        json!({
+            "name": self.name,
+            "display_name": self.display_name,
+            "strategy_type": self.strategy_type.as_str(),
+            "configs": shown(&self.config),
+            "dcr_provider": self.dcr_provider,
+            "labels": self.labels,
+        })
+    }
+}
+
+impl Audited for DcrProvider {
+    const ENTITY: Entity = Entity::DcrProvider;
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+    fn view(&self) -> Value {
+        json!({
+            "name": self.name,
+            "display_name": self.display_name,
+            "provider_type": self.provider_type.as_str(),
+            "issuer": self.issuer,
+            "dcr_config": self.config,
+            "labels": self.labels,
+        })
+    }
+    fn secrets(&self) -> Vec<(&str, &PlainSecret)> {
+        vec![(self.provider_type.secret_member(), &self.secret)]
+    }
+}
+
+/// A strategy's configuration. Any member may be in it, secrets of the gateway's own client among them.
+fn shown(config: &Map<String, Value>) -> Value {
+    const SECRET: [&str; 5] = ["secret", "password", "private", "passphrase", "_values"];
+    let hidden = |name: &str| SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word));
+    let show = |(name, value): (&String, &Value)| {
+        let value = if hidden(name) && !value.is_null() { json!("(set)") } else { value.clone() };
+        (name.clone(), value)
+    };
+    config.iter().map(show).collect()
 }

@@ -159,6 +159,15 @@ impl Store {
 }
 
 impl Writer {
+    /// The application's connection as it is until this change ends: nobody else can write meanwhile.
+    pub async fn connection(
+        &mut self,
+        application: ApplicationId,
+        id: ConnectionId,
+    ) -> Result<ConnectionDetail> {
+        existing(self, application, id).await
+    }
+
     /// [`StoreError::ForeignKey`] (field `service`) if the service is unknown, [`StoreError::Unique`] (field
     /// `composite_id`) if the application is connected to it already.
     pub async fn create_connection(

@@ -4,8 +4,8 @@ use app_auth_core::record::IssuerRecord;
 use serde_json::{Map, Value};
 use sqlx::AnyConnection;
 
-use super::Result;
 use super::sql::Columns as _;
+use super::{Result, Writer};
 
 /// The record of an issuer; none as long as nothing is known of it, or no strategy names it.
 pub(super) async fn record(conn: &mut AnyConnection, issuer: &str) -> Result<Option<IssuerRecord>> {
@@ -27,4 +27,24 @@ pub(super) async fn record(conn: &mut AnyConnection, issuer: &str) -> Result<Opt
         introspection_endpoint: text("introspection_endpoint"),
         keys: row.optional_json("keys")?.unwrap_or_default(),
     }))
+}
+
+impl Writer {
+    /// A strategy names another issuer from now on, or none. What nobody has fetched yet is fetched soon.
+    pub(super) async fn follow_issuer(&mut self, before: Option<&str>, after: Option<&str>) -> Result<()> {
+        if let Some(issuer) = after {
+            let now = self.now;
+            sqlx::query(
+                "INSERT INTO issuers (issuer, next_at, failures) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
+            )
+            .bind(issuer.to_owned())
+            .bind(now.0)
+            .execute(self.conn())
+            .await?;
+        }
+        for issuer in before.into_iter().chain(after) {
+            self.touch_issuer(issuer);
+        }
+        Ok(())
+    }
 }

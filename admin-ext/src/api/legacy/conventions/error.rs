@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::problems::Problems;
 use super::reply;
+use crate::idp::ClientError;
 use crate::kong::Refusal;
 use crate::store::StoreError;
 
@@ -165,6 +166,17 @@ impl From<Refusal> for Error {
     }
 }
 
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Self {
+        let status = match error {
+            ClientError::Refused(_) => StatusCode::BAD_GATEWAY,
+            ClientError::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ClientError::NotPossible(_) => StatusCode::CONFLICT,
+        };
+        Self::Request(status, error.to_string().into())
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
@@ -178,6 +190,7 @@ impl From<StoreError> for Error {
                 Self::Schema(Problems::entity(format!("at most {limit} {} are allowed", entity.plural())))
             }
             StoreError::Invalid(invalid) => Self::Schema(Problems::at(invalid.field, invalid.reason)),
+            StoreError::InUse { .. } => Self::Request(StatusCode::CONFLICT, error.to_string().into()),
             StoreError::Busy => Self::Busy,
             failure => {
                 tracing::error!(error = %failure, "the store failed");

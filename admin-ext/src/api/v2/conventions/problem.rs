@@ -10,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::api::ops::RequestId;
+use crate::idp::ClientError;
 use crate::kong::Refusal;
 use crate::store::{Entity, StoreError};
 
@@ -217,6 +218,18 @@ impl From<StoreError> for Problem {
                     "An unexpected error occurred",
                 )
             }
+        }
+    }
+}
+
+impl From<ClientError> for Problem {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(_) => Self::new(StatusCode::BAD_GATEWAY, "Bad Gateway", error.to_string()),
+            ClientError::Away(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", error.to_string())
+            }
+            ClientError::NotPossible(_) => Self::conflict(error.to_string()),
         }
     }
 }

@@ -50,6 +50,7 @@ pub use developers::DeveloperLine;
 pub use error::{Entity, FeedError, StoreError};
 pub use nodes::StoredNode;
 pub use open::{Limits, Reveal, StoreOptions};
+pub use services::KnownService;
 pub use tokens::{TOKEN_MIN, Token, TokenKind};
 pub use writer::Writer;
 
@@ -85,6 +86,7 @@ struct Inner {
     limits: Limits,
     portal: PortalConfig,
     follows_kong: bool,
+    attaches_filter: bool,
     revoke_developer_blocks: bool,
     /// Rings when there is something to tell Kong.
     kong_news: Notify,

@@ -23,7 +23,9 @@ mod nodes;
 mod open;
 mod plugins;
 mod portal_config;
+mod portal_versions;
 mod portals;
+mod product_versions;
 mod products;
 mod records;
 mod roles;
@@ -50,6 +52,7 @@ pub use developers::DeveloperLine;
 pub use error::{Entity, FeedError, StoreError};
 pub use nodes::StoredNode;
 pub use open::{Limits, Reveal, StoreOptions};
+pub use portal_versions::PortalVersionChanged;
 pub use tokens::{TOKEN_MIN, Token, TokenKind};
 pub use writer::Writer;
 

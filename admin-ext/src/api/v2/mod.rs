@@ -5,6 +5,7 @@
 
 mod api_products;
 mod conventions;
+mod product_versions;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
@@ -34,9 +35,9 @@ async fn not_found() -> Problem {
 }
 
 fn endpoints() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(api_products::list, api_products::create)).routes(routes!(
-        api_products::get,
-        api_products::update,
-        api_products::delete
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(api_products::list, api_products::create))
+        .routes(routes!(api_products::get, api_products::update, api_products::delete))
+        .routes(routes!(product_versions::list, product_versions::create))
+        .routes(routes!(product_versions::get, product_versions::update, product_versions::delete))
 }

@@ -126,7 +126,7 @@ pub struct PortalVersionDetail {
     pub strategy: Option<AuthStrategyDetail>,
 }
 
-/// A product version to be put into a portal, or the whole of what replaces how it is there.
+/// A product version to be put into a portal.
 #[derive(Clone, Debug)]
 pub struct NewPortalVersion {
     pub publish_status: PublishStatus,
@@ -134,8 +134,6 @@ pub struct NewPortalVersion {
     pub application_registration_enabled: bool,
     pub auto_approve_registration: bool,
     pub deprecated: bool,
-    /// Mail the developers whose applications are connected to it.
-    pub notify_developers: bool,
 }
 
 /// A change to a product version in a portal; what is absent stays.
@@ -146,5 +144,6 @@ pub struct PortalVersionPatch {
     pub application_registration_enabled: Option<bool>,
     pub auto_approve_registration: Option<bool>,
     pub deprecated: Option<bool>,
+    /// Mail the developers whose applications are connected to it.
     pub notify_developers: bool,
 }

@@ -214,7 +214,7 @@ impl Writer {
         portal: &Portal,
         version: VersionId,
         new: NewPortalVersion,
-    ) -> Result<PortalVersionChanged> {
+    ) -> Result<PortalVersionDetail> {
         if product_versions::version_by_id(self.conn(), version).await?.is_none() {
             return Err(StoreError::ForeignKey {
                 entity: Entity::ProductVersion,
@@ -254,8 +254,8 @@ impl Writer {
         .await
         .map_err(|error| StoreError::from(error).with_value("product_version_id", version.to_string()))?;
         self.audit_created(&after).await?;
-        let opened = self.strategy_changed(None, &after).await?;
-        self.changed(after, opened).await
+        self.strategy_changed(None, &after).await?;
+        self.portal_version_detail(&after).await
     }
 
     /// `before` is what [`Writer::portal_version`] answered. The same errors as [`Writer::create_portal_version`].
@@ -283,17 +283,12 @@ impl Writer {
             self.notify(Notice::Version { version: after.version, status: &status, developers: &developers })
                 .await?;
         }
-        self.changed(after, opened).await
+        Ok(PortalVersionChanged { detail: self.portal_version_detail(&after).await?, opened })
     }
 
-    async fn changed(
-        &mut self,
-        after: PortalVersion,
-        opened: Option<ProductVersion>,
-    ) -> Result<PortalVersionChanged> {
-        let found = detail_by_version(self.conn(), after.portal, after.version).await?;
-        let detail = found.ok_or(StoreError::NotFound(Entity::PortalVersion))?;
-        Ok(PortalVersionChanged { detail, opened })
+    async fn portal_version_detail(&mut self, version: &PortalVersion) -> Result<PortalVersionDetail> {
+        let found = detail_by_version(self.conn(), version.portal, version.version).await?;
+        found.ok_or(StoreError::NotFound(Entity::PortalVersion))
     }
 
     async fn rewrite_portal_version(

@@ -54,7 +54,7 @@ pub use portal::{
 pub use portal_config::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig, PortalSettings};
 pub use product::{
     GatewayService, NewProduct, NewProductVersion, Product, ProductDetail, ProductId, ProductPatch,
-    ProductVersion, ProductVersionPatch, PublishStatus, VersionId,
+    ProductVersion, ProductVersionDetail, ProductVersionPatch, PublishStatus, VersionId, VersionOffer,
 };
 pub use role::{NewRole, Role, RolePatch, RoleRef};
 pub use rules::Invalid;
@@ -100,6 +100,15 @@ impl<T> Update<T> {
             Self::Keep => None,
             Self::Clear => Some(T::default()),
             Self::Set(value) => Some(value),
+        }
+    }
+
+    /// The same change, its value made another.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Update<U> {
+        match self {
+            Self::Keep => Update::Keep,
+            Self::Clear => Update::Clear,
+            Self::Set(value) => Update::Set(make(value)),
         }
     }
 

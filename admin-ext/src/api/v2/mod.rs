@@ -5,6 +5,11 @@
 
 mod api_products;
 mod conventions;
+mod portal_product_versions;
+mod portal_products;
+mod portals;
+mod product_versions;
+mod strategy_summary;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
@@ -34,9 +39,20 @@ async fn not_found() -> Problem {
 }
 
 fn endpoints() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(api_products::list, api_products::create)).routes(routes!(
-        api_products::get,
-        api_products::update,
-        api_products::delete
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(api_products::list, api_products::create))
+        .routes(routes!(api_products::get, api_products::update, api_products::delete))
+        .routes(routes!(product_versions::list, product_versions::create))
+        .routes(routes!(product_versions::get, product_versions::update, product_versions::delete))
+        .routes(routes!(portals::list, portals::create))
+        .routes(routes!(portals::get, portals::update, portals::delete))
+        .routes(routes!(portal_products::list))
+        .routes(routes!(portal_products::publish))
+        .routes(routes!(portal_product_versions::list, portal_product_versions::create))
+        .routes(routes!(
+            portal_product_versions::get,
+            portal_product_versions::replace,
+            portal_product_versions::update,
+            portal_product_versions::delete
+        ))
 }

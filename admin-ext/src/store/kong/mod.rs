@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub(super) use self::marks::Marks;
 pub use self::marks::NewIds;
 use super::sql::{Columns as _, List};
-use super::{Actor, Result, Store, StoreError, Writer, applications, developers, plugins, products};
+use super::{Actor, Result, Store, StoreError, Writer, applications, developers, plugins, product_versions};
 use crate::model::{Consumer, Listed, Offset, PageRequest, Plugin, PluginAnswer, PluginId, Timestamp};
 
 /// What a marker is about. Consumers sort first: plugins need theirs.
@@ -165,7 +165,7 @@ async fn consumer(conn: &mut AnyConnection, id: ConsumerId) -> Result<Option<Con
 
 async fn desired(conn: &mut AnyConnection, target: Target, owner: Option<&Consumer>) -> Result<Desired> {
     Ok(match (target, owner) {
-        (Target::Filter(service), _) => match products::version_of_service(conn, service).await? {
+        (Target::Filter(service), _) => match product_versions::version_of_service(conn, service).await? {
             Some(_) => Desired::Filter(service),
             None => Desired::Gone,
         },

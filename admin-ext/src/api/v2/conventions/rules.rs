@@ -69,6 +69,8 @@ pub enum Rule {
     Object(&'static Object),
     /// An object by any names.
     Map(&'static Rule),
+    /// Null, or this.
+    OrNull(&'static Rule),
     /// Exactly one of these members.
     OneOf(&'static [(&'static str, &'static Object)]),
     /// Names and values; see [`labels`].
@@ -233,6 +235,11 @@ impl Rule {
                 }
                 _ => wrong.push(not_an_object(field)),
             },
+            Self::OrNull(rule) => {
+                if !value.is_null() {
+                    rule.check(value, field, wrong);
+                }
+            }
             Self::OneOf(variants) => check_one_of(value, field, variants, wrong),
             Self::Labels => check_labels(value, field, false, wrong),
             Self::LabelChanges => check_labels(value, field, true, wrong),
@@ -322,6 +329,7 @@ impl Rule {
             }
             Self::Object(object) => object.json(),
             Self::Map(rule) => json!({"type": "object", "additionalProperties": rule.json()}),
+            Self::OrNull(rule) => nullable(rule.json()),
             Self::OneOf(variants) => {
                 let variant = |(name, object): &(&str, &Object)| {
                     json!({"type": "object", "required": [name], "additionalProperties": false,

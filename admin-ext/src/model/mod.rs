@@ -59,7 +59,7 @@ pub use product::{
 pub use role::{NewRole, Role, RolePatch, RoleRef};
 pub use rules::Invalid;
 pub use secret::PlainSecret;
-pub use service::{NewService, Service, ServicePatch, ServiceRef};
+pub use service::{NewService, Service, ServicePatch, ServiceRef, is_key_name};
 
 use serde::{Deserialize, Deserializer};
 

@@ -4,7 +4,9 @@
 #![expect(unused_qualifications, reason = "the macro that describes an operation writes paths in full")]
 
 mod api_products;
+mod application_auth_strategies;
 mod conventions;
+mod dcr_providers;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
@@ -34,9 +36,16 @@ async fn not_found() -> Problem {
 }
 
 fn endpoints() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(api_products::list, api_products::create)).routes(routes!(
-        api_products::get,
-        api_products::update,
-        api_products::delete
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(application_auth_strategies::list, application_auth_strategies::create))
+        .routes(routes!(
+            application_auth_strategies::get,
+            application_auth_strategies::replace,
+            application_auth_strategies::update,
+            application_auth_strategies::delete
+        ))
+        .routes(routes!(dcr_providers::list, dcr_providers::create))
+        .routes(routes!(dcr_providers::get, dcr_providers::update, dcr_providers::delete))
+        .routes(routes!(api_products::list, api_products::create))
+        .routes(routes!(api_products::get, api_products::update, api_products::delete))
 }

@@ -42,7 +42,7 @@ pub enum Rule {
         pattern: &'static str,
         fits: fn(&str) -> bool,
     },
-    /// An absolute http or https URL.
+    /// An absolute http or https URL, without a password: what is shown to everybody holds no secret.
     Url {
         max: u64,
     },
@@ -71,6 +71,8 @@ pub enum Rule {
     Map(&'static Rule),
     /// Exactly one of these members.
     OneOf(&'static [(&'static str, &'static Object)]),
+    /// One of these objects. Which one is for the resource to know, and to check.
+    AnyOf(&'static [&'static Object]),
     /// Names and values; see [`labels`].
     Labels,
     /// Names and values; null takes one away.
@@ -234,6 +236,8 @@ impl Rule {
                 _ => wrong.push(not_an_object(field)),
             },
             Self::OneOf(variants) => check_one_of(value, field, variants, wrong),
+            Self::AnyOf(_) if !value.is_object() => wrong.push(not_an_object(field)),
+            Self::AnyOf(_) => {}
             Self::Labels => check_labels(value, field, false, wrong),
             Self::LabelChanges => check_labels(value, field, true, wrong),
             _ => match value.as_str() {
@@ -265,8 +269,13 @@ impl Rule {
             }
             Self::Url { max } => {
                 let is_url = || {
-                    Url::parse(text)
-                        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+                    Url::parse(text).is_ok_and(|url| {
+                        matches!(url.scheme(), "http" | "https")
+                            && url.has_host()
+                            && url.username().is_empty()
+                            && url.password().is_none()
+                            && !text.contains(|c: char| c.is_control() || c.is_whitespace())
+                    })
                 };
                 if length(0, *max) && !is_url() {
                     wrong.push(Parameter::body(field, "invalid", format!("\"{field}\" must be a valid URL")));
@@ -328,6 +337,9 @@ impl Rule {
                         "properties": {(*name): object.json()}})
                 };
                 json!({"oneOf": variants.iter().map(variant).collect::<Vec<_>>()})
+            }
+            Self::AnyOf(variants) => {
+                json!({"anyOf": variants.iter().map(|object| object.json()).collect::<Vec<_>>()})
             }
             Self::Labels | Self::LabelChanges => {
                 let value = json!({"type": "string", "minLength": 1, "maxLength": labels::LABEL_MAX,

@@ -39,7 +39,9 @@ pub use credential::{
 pub use dcr_provider::{
     DcrProvider, DcrProviderDetail, DcrProviderId, DcrProviderPatch, NewDcrProvider, ProviderType,
 };
-pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper};
+pub use developer::{
+    Developer, DeveloperDetail, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper,
+};
 pub use developer_credential::{
     DeveloperCredential, DeveloperCredentialPatch, Members, NewDeveloperCredential, PluginKind,
 };
@@ -59,7 +61,7 @@ pub use product::{
 pub use role::{NewRole, Role, RolePatch, RoleRef};
 pub use rules::Invalid;
 pub use secret::PlainSecret;
-pub use service::{NewService, Service, ServicePatch, ServiceRef};
+pub use service::{NewService, Service, ServicePatch, ServiceRef, is_key_name};
 
 use serde::{Deserialize, Deserializer};
 

@@ -7,7 +7,7 @@ use super::ambient::Timestamp;
 use super::labels::LabelChanges;
 use super::product::{PublishStatus, VersionId};
 use super::rules::Invalid;
-use super::{AuthStrategyDetail, Labels, Update};
+use super::{AuthStrategyDetail, DeveloperStatus, Labels, PortalConfig, Update};
 
 app_auth_core::uuid_id! {
     /// A portal.
@@ -51,6 +51,15 @@ pub struct Portal {
 }
 
 impl Portal {
+    /// What a new developer is where nobody says otherwise. The settings speak for the portal of the legacy API, too.
+    pub fn first_status(&self, settings: &PortalConfig) -> DeveloperStatus {
+        match self.auto_approve_developers {
+            true => DeveloperStatus::Approved,
+            false if self.id == PortalId::DEFAULT => settings.first_status(),
+            false => DeveloperStatus::Pending,
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         if self.is_public && self.id == PortalId::DEFAULT {
             return Err(Invalid::new("is_public", "this is the portal of /developers, which has developers"));

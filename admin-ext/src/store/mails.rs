@@ -270,6 +270,13 @@ impl Writer {
         self.audit(Entity::Mail, "invite", id, None, Some(view)).await
     }
 
+    /// Invites a developer who was made by somebody else.
+    pub async fn invite_developer(&mut self, developer: &Developer) -> Result<()> {
+        let portal = self.portal().await?;
+        let about = about(&portal, developer);
+        self.leave(developer.email.as_str(), MailTemplate::Invite, &about).await
+    }
+
     /// Gives a mail up. [`StoreError::NotFound`] if it does not wait (any more).
     pub async fn delete_mail(&mut self, id: Uuid) -> Result<()> {
         let before = existing(self.conn(), id).await?;

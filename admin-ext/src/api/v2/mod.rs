@@ -4,7 +4,10 @@
 #![expect(unused_qualifications, reason = "the macro that describes an operation writes paths in full")]
 
 mod api_products;
+mod application_auth_strategies;
 mod conventions;
+mod dcr_providers;
+mod developers;
 mod portal_product_versions;
 mod portal_products;
 mod portals;
@@ -40,6 +43,15 @@ async fn not_found() -> Problem {
 
 fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(application_auth_strategies::list, application_auth_strategies::create))
+        .routes(routes!(
+            application_auth_strategies::get,
+            application_auth_strategies::replace,
+            application_auth_strategies::update,
+            application_auth_strategies::delete
+        ))
+        .routes(routes!(dcr_providers::list, dcr_providers::create))
+        .routes(routes!(dcr_providers::get, dcr_providers::update, dcr_providers::delete))
         .routes(routes!(api_products::list, api_products::create))
         .routes(routes!(api_products::get, api_products::update, api_products::delete))
         .routes(routes!(product_versions::list, product_versions::create))
@@ -55,4 +67,6 @@ fn endpoints() -> OpenApiRouter<App> {
             portal_product_versions::update,
             portal_product_versions::delete
         ))
+        .routes(routes!(developers::list, developers::create))
+        .routes(routes!(developers::get, developers::update, developers::delete))
 }

@@ -106,6 +106,10 @@ pub struct VersionBody {
     /// Always null: a change is in force at the gateways, or it was not made.
     #[schema(value_type = Option<Vec<Object>>)]
     auth_strategy_sync_errors: Option<Vec<Value>>,
+    /// True, and there only then: its last auth strategy was taken away, and its service lets everybody in.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    open: bool,
     portals: Vec<OfferSummary>,
     created_at: String,
     updated_at: String,
@@ -174,6 +178,7 @@ impl From<ProductVersionDetail> for VersionBody {
             deprecated,
             labels: version.labels,
             auth_strategy_sync_errors: None,
+            open: version.opened,
             portals: portals.into_iter().map(OfferSummary::from).collect(),
             created_at: reply::time(version.created_at),
             updated_at: reply::time(version.updated_at),

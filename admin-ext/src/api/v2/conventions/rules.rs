@@ -42,7 +42,7 @@ pub enum Rule {
         pattern: &'static str,
         fits: fn(&str) -> bool,
     },
-    /// An absolute http or https URL.
+    /// An absolute http or https URL, without a password: what is shown to everybody holds no secret.
     Url {
         max: u64,
     },
@@ -73,6 +73,8 @@ pub enum Rule {
     OrNull(&'static Rule),
     /// Exactly one of these members.
     OneOf(&'static [(&'static str, &'static Object)]),
+    /// One of these objects. Which one is for the resource to know, and to check.
+    AnyOf(&'static [&'static Object]),
     /// Names and values; see [`labels`].
     Labels,
     /// Names and values; null takes one away.
@@ -241,6 +243,8 @@ impl Rule {
                 }
             }
             Self::OneOf(variants) => check_one_of(value, field, variants, wrong),
+            Self::AnyOf(_) if !value.is_object() => wrong.push(not_an_object(field)),
+            Self::AnyOf(_) => {}
             Self::Labels => check_labels(value, field, false, wrong),
             Self::LabelChanges => check_labels(value, field, true, wrong),
             _ => match value.as_str() {
@@ -272,8 +276,13 @@ impl Rule {
             }
             Self::Url { max } => {
                 let is_url = || {
-                    Url::parse(text)
-                        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+                    Url::parse(text).is_ok_and(|url| {
+                        matches!(url.scheme(), "http" | "https")
+                            && url.has_host()
+                            && url.username().is_empty()
+                            && url.password().is_none()
+                            && !text.contains(|c: char| c.is_control() || c.is_whitespace())
+                    })
                 };
                 if length(0, *max) && !is_url() {
                     wrong.push(Parameter::body(field, "invalid", format!("\"{field}\" must be a valid URL")));
@@ -336,6 +345,9 @@ impl Rule {
                         "properties": {(*name): object.json()}})
                 };
                 json!({"oneOf": variants.iter().map(variant).collect::<Vec<_>>()})
+            }
+            Self::AnyOf(variants) => {
+                json!({"anyOf": variants.iter().map(|object| object.json()).collect::<Vec<_>>()})
             }
             Self::Labels | Self::LabelChanges => {
                 let value = json!({"type": "string", "minLength": 1, "maxLength": labels::LABEL_MAX,

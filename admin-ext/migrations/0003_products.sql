@@ -59,6 +59,8 @@ CREATE TABLE portals (
     rbac_enabled BIGINT NOT NULL,
     auto_approve_applications BIGINT NOT NULL,
     auto_approve_developers BIGINT NOT NULL,
+    -- The name it has without one of its own.
+    default_domain TEXT NOT NULL,
     custom_domain TEXT,
     custom_client_domain TEXT,
     default_strategy BLOB REFERENCES auth_strategies (id),

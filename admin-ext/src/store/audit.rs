@@ -8,7 +8,8 @@ use super::writer::Writer;
 use super::{Entity, Result};
 use crate::model::{
     Application, AuthStrategy, Connection, Credential, CredentialSecret, DcrProvider, Developer,
-    DeveloperCredential, PlainSecret, Product, ProductVersion, Role, Service, StatusCode as _,
+    DeveloperCredential, PlainSecret, Portal, PortalVersion, Product, ProductVersion, Role, Service,
+    StatusCode as _,
 };
 
 /// What the audit log tells of an entity.
@@ -235,6 +236,46 @@ impl Audited for ProductVersion {
             "gateway_service": self.service.map(|service| service.id),
             "open": self.opened,
             "labels": self.labels,
+        })
+    }
+}
+
+impl Audited for Portal {
+    const ENTITY: Entity = Entity::Portal;
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+    fn view(&self) -> Value {
+        json!({
+            "name": self.name,
+            "display_name": self.display_name,
+            "description": self.description,
+            "is_public": self.is_public,
+            "rbac_enabled": self.rbac_enabled,
+            "auto_approve_applications": self.auto_approve_applications,
+            "auto_approve_developers": self.auto_approve_developers,
+            "custom_domain": self.custom_domain,
+            "custom_client_domain": self.custom_client_domain,
+            "default_auth_strategy": self.default_strategy,
+            "labels": self.labels,
+        })
+    }
+}
+
+impl Audited for PortalVersion {
+    const ENTITY: Entity = Entity::PortalVersion;
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+    fn view(&self) -> Value {
+        json!({
+            "portal": self.portal,
+            "product_version": self.version,
+            "publish_status": self.publish_status.as_str(),
+            "auth_strategy": self.strategy,
+            "application_registration_enabled": self.application_registration_enabled,
+            "auto_approve_registration": self.auto_approve_registration,
+            "deprecated": self.deprecated,
         })
     }
 }

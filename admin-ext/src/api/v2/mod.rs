@@ -5,8 +5,17 @@
 
 mod api_products;
 mod application_auth_strategies;
+mod applications;
 mod conventions;
+mod credentials;
 mod dcr_providers;
+mod developers;
+mod portal_product_versions;
+mod portal_products;
+mod portals;
+mod product_versions;
+mod registrations;
+mod strategy_summary;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
@@ -48,4 +57,29 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(dcr_providers::get, dcr_providers::update, dcr_providers::delete))
         .routes(routes!(api_products::list, api_products::create))
         .routes(routes!(api_products::get, api_products::update, api_products::delete))
+        .routes(routes!(product_versions::list, product_versions::create))
+        .routes(routes!(product_versions::get, product_versions::update, product_versions::delete))
+        .routes(routes!(portals::list, portals::create))
+        .routes(routes!(portals::get, portals::update, portals::delete))
+        .routes(routes!(portal_products::list))
+        .routes(routes!(portal_products::publish))
+        .routes(routes!(portal_product_versions::list, portal_product_versions::create))
+        .routes(routes!(
+            portal_product_versions::get,
+            portal_product_versions::replace,
+            portal_product_versions::update,
+            portal_product_versions::delete
+        ))
+        .routes(routes!(developers::list, developers::create))
+        .routes(routes!(developers::get, developers::update, developers::delete))
+        .routes(routes!(applications::list, applications::create))
+        .routes(routes!(applications::get, applications::update, applications::delete))
+        .routes(routes!(applications::get_any))
+        .routes(routes!(credentials::list, credentials::create))
+        .routes(routes!(credentials::replace, credentials::delete))
+        .routes(routes!(credentials::refresh))
+        .routes(routes!(registrations::list_all))
+        .routes(routes!(registrations::list, registrations::create))
+        .routes(routes!(registrations::get, registrations::update, registrations::delete))
+        .routes(routes!(registrations::granted_scopes))
 }

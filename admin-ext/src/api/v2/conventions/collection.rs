@@ -157,6 +157,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
+impl Query {
+    /// The only argument there may be: true or false, and false where it is absent.
+    pub fn flag(&self, flag: &str) -> Result<bool, Problem> {
+        let mut truth = false;
+        let mut wrong = Vec::new();
+        for (name, value) in &self.0 {
+            match (name == flag, value.as_str()) {
+                (false, _) => wrong.push(Parameter::unknown(Source::Query, name)),
+                (true, "true") => truth = true,
+                (true, "false" | "") => truth = false,
+                (true, _) => {
+                    let detail = Detail::Choices(vec!["true".into(), "false".into()]);
+                    let reason = "must be one of [true, false]";
+                    wrong.push(Parameter { detail, ..Parameter::new(Source::Query, name, "enum", reason) });
+                }
+            }
+        }
+        if wrong.is_empty() { Ok(truth) } else { Err(Problem::invalid(wrong)) }
+    }
+}
+
 impl Collection {
     /// A list that can be sorted by these members and filtered so.
     pub const fn new(

@@ -69,6 +69,8 @@ pub enum Rule {
     Object(&'static Object),
     /// An object by any names.
     Map(&'static Rule),
+    /// Null, or this.
+    OrNull(&'static Rule),
     /// Exactly one of these members.
     OneOf(&'static [(&'static str, &'static Object)]),
     /// One of these objects. Which one is for the resource to know, and to check.
@@ -233,6 +235,11 @@ impl Rule {
                 }
                 _ => wrong.push(not_an_object(field)),
             },
+            Self::OrNull(rule) => {
+                if !value.is_null() {
+                    rule.check(value, field, wrong);
+                }
+            }
             Self::OneOf(variants) => check_one_of(value, field, variants, wrong),
             Self::AnyOf(_) if !value.is_object() => wrong.push(not_an_object(field)),
             Self::AnyOf(_) => {}
@@ -329,6 +336,7 @@ impl Rule {
             }
             Self::Object(object) => object.json(),
             Self::Map(rule) => json!({"type": "object", "additionalProperties": rule.json()}),
+            Self::OrNull(rule) => nullable(rule.json()),
             Self::OneOf(variants) => {
                 let variant = |(name, object): &(&str, &Object)| {
                     json!({"type": "object", "required": [name], "additionalProperties": false,

@@ -23,7 +23,7 @@ pub mod secret;
 pub mod service;
 
 pub use ambient::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
-pub use application::{Application, ApplicationPatch, DcrClient, NewApplication};
+pub use application::{Application, ApplicationDetail, ApplicationPatch, DcrClient, NewApplication};
 pub use auth_strategy::{
     AuthStrategy, AuthStrategyDetail, AuthStrategyPatch, KeyTtl, NewAuthStrategy, ProviderSummary,
     StrategyType,

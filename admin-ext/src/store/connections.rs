@@ -21,7 +21,7 @@ const COLUMNS: &str = "c.id AS c_id, c.application AS c_application, c.service A
     c.version AS c_version, c.status AS c_status, c.suspended AS c_suspended, c.reason AS c_reason, \
     c.scopes AS c_scopes, c.created_at AS c_created_at, c.updated_at AS c_updated_at";
 
-const JOINED: &str = "connections c JOIN applications a ON a.id = c.application \
+pub(super) const JOINED: &str = "connections c JOIN applications a ON a.id = c.application \
     JOIN developers d ON d.id = a.developer LEFT JOIN services s ON s.id = c.service \
     LEFT JOIN product_versions v ON v.id = c.version LEFT JOIN api_products p ON p.id = v.product WHERE";
 
@@ -41,7 +41,7 @@ fn read(row: &AnyRow) -> Result<Connection> {
     })
 }
 
-fn detail_columns() -> String {
+pub(super) fn detail_columns() -> String {
     format!(
         "{COLUMNS}, {}, {}, s.name AS s_name, v.name AS v_name, p.id AS p_id, p.name AS p_name",
         applications::COLUMNS,
@@ -49,7 +49,7 @@ fn detail_columns() -> String {
     )
 }
 
-fn read_detail(row: &AnyRow, blocks: bool) -> Result<ConnectionDetail> {
+pub(super) fn read_detail(row: &AnyRow, blocks: bool) -> Result<ConnectionDetail> {
     let (connection, developer) = (read(row)?, developers::read(row)?);
     let version = match (connection.version, row.optional_uuid("p_id")?) {
         (Some(id), Some(product)) => Some(VersionSummary {

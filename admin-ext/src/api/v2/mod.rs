@@ -5,13 +5,16 @@
 
 mod api_products;
 mod application_auth_strategies;
+mod applications;
 mod conventions;
+mod credentials;
 mod dcr_providers;
 mod developers;
 mod portal_product_versions;
 mod portal_products;
 mod portals;
 mod product_versions;
+mod registrations;
 mod strategy_summary;
 
 use axum::Router;
@@ -69,4 +72,14 @@ fn endpoints() -> OpenApiRouter<App> {
         ))
         .routes(routes!(developers::list, developers::create))
         .routes(routes!(developers::get, developers::update, developers::delete))
+        .routes(routes!(applications::list, applications::create))
+        .routes(routes!(applications::get, applications::update, applications::delete))
+        .routes(routes!(applications::get_any))
+        .routes(routes!(credentials::list, credentials::create))
+        .routes(routes!(credentials::replace, credentials::delete))
+        .routes(routes!(credentials::refresh))
+        .routes(routes!(registrations::list_all))
+        .routes(routes!(registrations::list, registrations::create))
+        .routes(routes!(registrations::get, registrations::update, registrations::delete))
+        .routes(routes!(registrations::granted_scopes))
 }

@@ -211,6 +211,9 @@ pub async fn render(request: Request, next: Next) -> Response {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Unique { entity: Entity::Connection, field: "composite_id", .. } => {
+                Self::conflict("the application is registered for it already")
+            }
             StoreError::Unique { entity, field, .. } => {
                 Self::conflict(format!("another {} has this {field} already", entity.noun()))
             }

@@ -77,7 +77,7 @@ impl Story {
         )
         .await?;
         // Until here the gateway had nothing to enforce; it answered 503.
-        gateway.wait_until_synced().await?;
+        gateway.wait_until_known("/hello").await?;
         let body = json!({"email": "developer@example.com", "meta": {"full_name": "A Developer"}});
         let developer =
             self.change("a developer asks for access", Method::POST, "/developers", body, 200).await?;

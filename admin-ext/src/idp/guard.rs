@@ -104,9 +104,22 @@ mod tests {
     #[test]
     fn neighbours_metadata_and_nobody_are_never_called_however_they_are_written() {
         for address in [
-            "169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "0.0.0.0", "0.1.2.3",
-            "224.0.0.1", "255.255.255.255", "fe80::1", "ff02::1", "::", "fd00:ec2::254", "::ffff:169.254.169.254",
-            "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::a9fe:a9fe",
+            "169.254.169.254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "fe80::1",
+            "ff02::1",
+            "::",
+            "fd00:ec2::254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "::a9fe:a9fe",
         ] {
             assert!(!allowed(address), "{address}");
             assert!(!Guard { allow_http: true }.allows(address.parse().unwrap()), "{address}");
@@ -130,7 +143,9 @@ mod tests {
         assert!(check(false, "https://idp.example.com/a"));
         assert!(!check(false, "http://idp.example.com/a"));
         assert!(check(true, "http://idp.example.com/a"));
-        for url in ["file:///etc/passwd", "ftp://idp.example.com", "https://169.254.169.254/", "https://[fe80::1]/"] {
+        for url in
+            ["file:///etc/passwd", "ftp://idp.example.com", "https://169.254.169.254/", "https://[fe80::1]/"]
+        {
             assert!(!check(true, url), "{url}");
         }
         assert!(!check(false, "https://2852039166/"), "a number is an address too");

@@ -252,12 +252,8 @@ impl Calls {
 
     /// One try; what went wrong, and how long the provider asks us to wait.
     async fn try_once(&self, call: &Call) -> Result<Answer, (CallError, Option<Duration>)> {
-        let mut request = self
-            .http
-            .0
-            .client
-            .request(call.method.clone(), call.url.clone())
-            .headers(call.headers.clone());
+        let mut request =
+            self.http.0.client.request(call.method.clone(), call.url.clone()).headers(call.headers.clone());
         let left = self.until.saturating_duration_since(Instant::now());
         request = request.timeout(left.min(self.http.0.timeout));
         request = match &call.body {
@@ -307,7 +303,8 @@ impl Calls {
             Some(secret) if !secret.expose().is_empty() => words.replace(secret.expose(), "(secret)"),
             _ => words.to_owned(),
         };
-        let short = |word: &str| if word.chars().count() >= WORD_MAX { "…".into() } else { word.to_owned() };
+        let short =
+            |word: &str| if word.chars().count() >= WORD_MAX { "…".into() } else { word.to_owned() };
         let words: Vec<_> = words.split_whitespace().map(short).collect();
         words.join(" ").chars().take(QUOTED_MAX).collect()
     }

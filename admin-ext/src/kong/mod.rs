@@ -22,7 +22,7 @@ use self::presence::Presence;
 use crate::model::PlainSecret;
 
 pub use self::admin_api::Refusal;
-pub use self::change::{Changed, Sync, change};
+pub use self::change::{Changed, Making, Sync, change};
 
 /// Which Kong, and how to call it.
 #[derive(Clone, Debug)]

@@ -5,6 +5,8 @@
 
 mod api_products;
 mod conventions;
+mod dcr_jobs;
+mod verify;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
@@ -34,9 +36,10 @@ async fn not_found() -> Problem {
 }
 
 fn endpoints() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(api_products::list, api_products::create)).routes(routes!(
-        api_products::get,
-        api_products::update,
-        api_products::delete
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(api_products::list, api_products::create))
+        .routes(routes!(api_products::get, api_products::update, api_products::delete))
+        .routes(routes!(dcr_jobs::list))
+        .routes(routes!(dcr_jobs::retry))
+        .routes(routes!(verify::verify))
 }

@@ -21,8 +21,9 @@ CREATE TABLE auth_strategies (
     name TEXT NOT NULL,
     display_name TEXT NOT NULL,
     strategy_type TEXT NOT NULL,
-    -- What stands under `key-auth` or `openid-connect`, as JSON.
+    -- What stands under `key-auth` or `openid-connect`, as JSON; what of it is secret is encrypted.
     config TEXT NOT NULL,
+    sealed BLOB,
     -- Of an openid_connect strategy; see `issuers`.
     issuer TEXT,
     dcr_provider BLOB REFERENCES dcr_providers (id),
@@ -58,6 +59,8 @@ CREATE TABLE portals (
     rbac_enabled BIGINT NOT NULL,
     auto_approve_applications BIGINT NOT NULL,
     auto_approve_developers BIGINT NOT NULL,
+    -- The name it has without one of its own.
+    default_domain TEXT NOT NULL,
     custom_domain TEXT,
     custom_client_domain TEXT,
     default_strategy BLOB REFERENCES auth_strategies (id),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -205,6 +205,28 @@ impl Admin {
 
 fn ready_lines(log: &str, ready: &str) -> usize {
     log.lines().filter(|line| line.trim_end() == ready).count()
+}
+
+/// Runs a scenario against an empty admin extension on each database.
+pub async fn on_both<S>(scenario: S) -> Result<()>
+where
+    S: AsyncFn(&Client) -> Result<()>,
+{
+    on_both_with(&[], scenario).await
+}
+
+/// As [`on_both`], with further environment variables.
+pub async fn on_both_with<S>(environment: &[(&str, &str)], scenario: S) -> Result<()>
+where
+    S: AsyncFn(&Client) -> Result<()>,
+{
+    for database in Database::BOTH {
+        // Shown when the scenario fails an assertion.
+        println!("on {database:?}");
+        let admin = Admin::start_with(database, environment).await?;
+        scenario(admin.client()).await.with_context(|| format!("on {database:?}\n{}", admin.log()))?;
+    }
+    Ok(())
 }
 
 /// A token with 244 random bits.

@@ -45,6 +45,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "application-request.subject",
     "application-request.txt",
     "application-request.html",
+    "version-changed.subject",
+    "version-changed.txt",
+    "version-changed.html",
 ];
 
 /// All templates, ready to be filled in.
@@ -232,6 +235,7 @@ mod tests {
                 MailTemplate::ApplicationRequest,
                 format!("https://admin.example.com/console/default/applications/{application}#requested"),
             ),
+            (MailTemplate::VersionChanged, "https://portal.example.com".to_owned()),
         ] {
             let mail = templates.render(template, &sample()).unwrap();
             assert!(mail.text.contains(&link), "{template:?} {}", mail.text);

@@ -73,6 +73,16 @@ pub fn client_name(name: &str, id: ApplicationId) -> String {
     format!("{name} ({id})")
 }
 
+/// An application with what other entities say about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ApplicationDetail {
+    pub application: Application,
+    pub developer: super::Developer,
+    pub strategy: Option<super::AuthStrategyDetail>,
+    /// Of any status.
+    pub registrations: u64,
+}
+
 /// A client that was registered for an application.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DcrClient {

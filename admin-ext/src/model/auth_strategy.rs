@@ -1,5 +1,7 @@
 //! Auth strategies: how callers of a product version prove which application they are.
 
+use std::collections::BTreeMap;
+
 use app_auth_core::ids::StrategyId;
 use app_auth_core::record::{KeyAuthConfig, OpenIdConnectConfig};
 use serde::Deserialize;
@@ -9,6 +11,10 @@ use super::Labels;
 use super::ambient::Timestamp;
 use super::dcr_provider::{DcrProviderId, ProviderType};
 use super::labels::LabelChanges;
+use super::secret::PlainSecret;
+
+/// Longest configuration, in bytes of JSON: what a gateway keeps of a service must hold it.
+pub const CONFIG_MAX: usize = 32_768;
 
 /// Which of the strategies there are it is; it never changes while the strategy is in use.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -48,8 +54,10 @@ pub struct AuthStrategy {
     /// What developers see; may be empty.
     pub display_name: String,
     pub strategy_type: StrategyType,
-    /// What stands in `configs` under [`StrategyType::config_key`], as it was given.
+    /// What stands in `configs` under [`StrategyType::config_key`], as it was given, without what is secret.
     pub config: Map<String, Value>,
+    /// The secret members of the configuration, each as JSON. No gateway needs them.
+    pub secret: BTreeMap<String, PlainSecret>,
     /// Registers the clients of applications; of `openid_connect` strategies only.
     pub dcr_provider: Option<DcrProviderId>,
     pub labels: Labels,
@@ -93,9 +101,46 @@ impl KeyTtl {
     }
 }
 
+/// Whether a member of a configuration is a secret, by its name. Any member may be in one, passwords of the gateway's own
+/// client among them.
+fn is_secret(name: &str) -> bool {
+    const SECRET: [&str; 6] = ["secret", "password", "private", "passphrase", "jwk", "_values"];
+    SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word))
+}
+
 impl AuthStrategy {
+    /// Takes the secret members out of a whole configuration. One without a value is no secret.
+    pub fn split(config: Map<String, Value>) -> (Map<String, Value>, BTreeMap<String, PlainSecret>) {
+        let (secret, open): (Map<_, _>, Map<_, _>) =
+            config.into_iter().partition(|(name, value)| is_secret(name) && !value.is_null());
+        let sealed = |(name, value): (String, Value)| (name, PlainSecret::new(value.to_string()));
+        (open, secret.into_iter().map(sealed).collect())
+    }
+
+    /// The whole configuration, secrets included.
+    pub fn whole_config(&self) -> Map<String, Value> {
+        let read = |secret: &PlainSecret| serde_json::from_str(secret.expose()).unwrap_or_default();
+        let secret = self.secret.iter().map(|(name, secret)| (name.clone(), read(secret)));
+        self.config.clone().into_iter().chain(secret).collect()
+    }
+
+    /// The whole configuration after a change: members are set one by one, and null takes one away.
+    pub fn changed_config(&self, changes: Map<String, Value>) -> Map<String, Value> {
+        let mut config = self.whole_config();
+        for (name, value) in changes {
+            match value {
+                Value::Null => config.remove(&name),
+                value => config.insert(name, value),
+            };
+        }
+        config
+    }
+
+    /// A member that is null is as good as absent.
     fn members<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_value(Value::Object(self.config.clone())).ok()
+        let given = self.config.iter().filter(|(_, value)| !value.is_null());
+        let given = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+        serde_json::from_value(Value::Object(given)).ok()
     }
 
     /// How the gateway looks for the key; `None` for another type of strategy.
@@ -155,6 +200,7 @@ pub struct NewAuthStrategy {
     pub name: String,
     pub display_name: String,
     pub strategy_type: StrategyType,
+    /// The whole configuration, secrets included.
     pub config: Map<String, Value>,
     pub dcr_provider: Option<DcrProviderId>,
     pub labels: Labels,
@@ -165,8 +211,65 @@ pub struct NewAuthStrategy {
 pub struct AuthStrategyPatch {
     pub name: Option<String>,
     pub display_name: Option<String>,
-    /// The whole of the new configuration.
+    /// The whole of the new configuration, secrets included.
     pub config: Option<Map<String, Value>>,
     pub dcr_provider: super::Update<DcrProviderId>,
     pub labels: LabelChanges,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn strategy(config: Value) -> AuthStrategy {
+        let Value::Object(config) = config else { panic!("{config}") };
+        let (config, secret) = AuthStrategy::split(config);
+        AuthStrategy {
+            id: StrategyId::KEY_AUTH,
+            name: "name".into(),
+            display_name: String::new(),
+            strategy_type: StrategyType::OpenIdConnect,
+            config,
+            secret,
+            dcr_provider: None,
+            labels: Labels::new(),
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn secrets_of_a_configuration_are_kept_apart_and_come_back_with_the_whole() {
+        let whole = json!({"issuer": "https://a.example", "client_secret": ["hush"], "Session_Secret": "hush",
+            "token_headers_values": {"a": "hush"}, "password": null, "leeway": 3});
+        let strategy = strategy(whole.clone());
+        assert!(!format!("{strategy:?}").contains("hush"));
+        assert_eq!(
+            Value::Object(strategy.config.clone()),
+            json!({"issuer": "https://a.example", "password": null, "leeway": 3})
+        );
+        assert_eq!(Value::Object(strategy.whole_config()), whole);
+        assert_eq!(strategy.openid_connect().unwrap().leeway, 3);
+    }
+
+    #[test]
+    fn a_change_sets_members_one_by_one_and_null_takes_one_away() {
+        let strategy =
+            strategy(json!({"issuer": "https://a.example", "client_secret": "a", "leeway": 3, "x": 1}));
+        let Value::Object(changes) = json!({"leeway": null, "client_secret": "b", "y": [null]}) else {
+            panic!()
+        };
+        let changed = strategy.changed_config(changes);
+        let expected = json!({"issuer": "https://a.example", "client_secret": "b", "x": 1, "y": [null]});
+        assert_eq!(Value::Object(changed), expected);
+    }
+
+    #[test]
+    fn a_member_without_a_value_is_as_good_as_absent() {
+        let strategy = strategy(json!({"issuer": "https://a.example", "leeway": null, "scopes_claim": null}));
+        let read = strategy.openid_connect().unwrap();
+        assert_eq!((read.leeway, read.scopes_claim), (0, vec!["scope".to_owned()]));
+    }
 }

@@ -162,6 +162,13 @@ impl Developer {
     }
 }
 
+/// A developer with what other entities say about them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeveloperDetail {
+    pub developer: Developer,
+    pub applications: u64,
+}
+
 /// A developer to be made.
 #[derive(Clone, Debug)]
 pub struct NewDeveloper {

@@ -23,15 +23,18 @@ pub enum MailTemplate {
     ApplicationStatus,
     /// To administrators: an application asks for a service.
     ApplicationRequest,
+    /// To a developer: a product version that their applications use has changed.
+    VersionChanged,
 }
 
 impl MailTemplate {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Invite,
         Self::RequestAccess,
         Self::ApprovedAccess,
         Self::ApplicationStatus,
         Self::ApplicationRequest,
+        Self::VersionChanged,
     ];
 
     /// The name its files have.
@@ -42,6 +45,7 @@ impl MailTemplate {
             Self::ApprovedAccess => "approved-access",
             Self::ApplicationStatus => "application-status",
             Self::ApplicationRequest => "application-request",
+            Self::VersionChanged => "version-changed",
         }
     }
 

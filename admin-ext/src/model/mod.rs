@@ -23,7 +23,7 @@ pub mod secret;
 pub mod service;
 
 pub use ambient::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
-pub use application::{Application, ApplicationPatch, DcrClient, NewApplication};
+pub use application::{Application, ApplicationDetail, ApplicationPatch, DcrClient, NewApplication};
 pub use auth_strategy::{
     AuthStrategy, AuthStrategyDetail, AuthStrategyPatch, KeyTtl, NewAuthStrategy, ProviderSummary,
     StrategyType,
@@ -39,7 +39,9 @@ pub use credential::{
 pub use dcr_provider::{
     DcrProvider, DcrProviderDetail, DcrProviderId, DcrProviderPatch, NewDcrProvider, ProviderType,
 };
-pub use developer::{Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper};
+pub use developer::{
+    Developer, DeveloperDetail, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, NewDeveloper,
+};
 pub use developer_credential::{
     DeveloperCredential, DeveloperCredentialPatch, Members, NewDeveloperCredential, PluginKind,
 };
@@ -54,12 +56,12 @@ pub use portal::{
 pub use portal_config::{MailSwitches, MetaField, MetaKind, PortalAuth, PortalConfig, PortalSettings};
 pub use product::{
     GatewayService, NewProduct, NewProductVersion, Product, ProductDetail, ProductId, ProductPatch,
-    ProductVersion, ProductVersionPatch, PublishStatus, VersionId,
+    ProductVersion, ProductVersionDetail, ProductVersionPatch, PublishStatus, VersionId, VersionOffer,
 };
 pub use role::{NewRole, Role, RolePatch, RoleRef};
 pub use rules::Invalid;
 pub use secret::PlainSecret;
-pub use service::{NewService, Service, ServicePatch, ServiceRef};
+pub use service::{NewService, Service, ServicePatch, ServiceRef, is_key_name};
 
 use serde::{Deserialize, Deserializer};
 
@@ -100,6 +102,15 @@ impl<T> Update<T> {
             Self::Keep => None,
             Self::Clear => Some(T::default()),
             Self::Set(value) => Some(value),
+        }
+    }
+
+    /// The same change, its value made another.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Update<U> {
+        match self {
+            Self::Keep => Update::Keep,
+            Self::Clear => Update::Clear,
+            Self::Set(value) => Update::Set(make(value)),
         }
     }
 

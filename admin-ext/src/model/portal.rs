@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::ambient::Timestamp;
 use super::labels::LabelChanges;
 use super::product::{PublishStatus, VersionId};
-use super::{AuthStrategyDetail, Labels, Update};
+use super::rules::Invalid;
+use super::{AuthStrategyDetail, DeveloperStatus, Labels, PortalConfig, Update};
 
 app_auth_core::uuid_id! {
     /// A portal.
@@ -18,6 +19,11 @@ app_auth_core::uuid_id! {
 impl PortalId {
     /// The portal that is always there: the only one the legacy API knows.
     pub const DEFAULT: Self = Self(Uuid::from_u128(0x706f_7274_616c_4000_8000_0000_0000_0001));
+
+    /// The name a portal has where it was given none of its own. It never leads anywhere outside (RFC 6761).
+    pub fn default_domain(self) -> String {
+        format!("{self}.portal.localhost")
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,13 +39,36 @@ pub struct Portal {
     /// Connections are approved at once, whatever their version says.
     pub auto_approve_applications: bool,
     pub auto_approve_developers: bool,
+    pub default_domain: String,
     pub custom_domain: Option<String>,
+    /// Of whoever serves the portal's pages themselves; goes with a `custom_domain`.
     pub custom_client_domain: Option<String>,
     /// Of applications that are made without one.
     pub default_strategy: Option<StrategyId>,
     pub labels: Labels,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl Portal {
+    /// What a new developer is where nobody says otherwise. The settings speak for the portal of the legacy API, too.
+    pub fn first_status(&self, settings: &PortalConfig) -> DeveloperStatus {
+        match self.auto_approve_developers {
+            true => DeveloperStatus::Approved,
+            false if self.id == PortalId::DEFAULT => settings.first_status(),
+            false => DeveloperStatus::Pending,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        if self.is_public && self.id == PortalId::DEFAULT {
+            return Err(Invalid::new("is_public", "this is the portal of /developers, which has developers"));
+        }
+        if self.custom_client_domain.is_some() && self.custom_domain.is_none() {
+            return Err(Invalid::new("custom_client_domain", "it needs a custom_domain"));
+        }
+        Ok(())
+    }
 }
 
 /// A portal with what other entities say about it.
@@ -106,7 +135,7 @@ pub struct PortalVersionDetail {
     pub strategy: Option<AuthStrategyDetail>,
 }
 
-/// A product version to be put into a portal, or the whole of what replaces how it is there.
+/// A product version to be put into a portal.
 #[derive(Clone, Debug)]
 pub struct NewPortalVersion {
     pub publish_status: PublishStatus,
@@ -114,8 +143,6 @@ pub struct NewPortalVersion {
     pub application_registration_enabled: bool,
     pub auto_approve_registration: bool,
     pub deprecated: bool,
-    /// Mail the developers whose applications are connected to it.
-    pub notify_developers: bool,
 }
 
 /// A change to a product version in a portal; what is absent stays.
@@ -126,5 +153,6 @@ pub struct PortalVersionPatch {
     pub application_registration_enabled: Option<bool>,
     pub auto_approve_registration: Option<bool>,
     pub deprecated: Option<bool>,
+    /// Mail the developers whose applications are connected to it.
     pub notify_developers: bool,
 }

@@ -124,4 +124,43 @@ pub struct ProductVersionPatch {
     pub deprecated: Option<bool>,
     pub service: Update<GatewayService>,
     pub labels: LabelChanges,
+    /// Mail the developers of connected applications if a published version becomes deprecated.
+    pub notify: bool,
+}
+
+/// A version with what portals make of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProductVersionDetail {
+    pub version: ProductVersion,
+    /// In the order of the portals' names.
+    pub portals: Vec<VersionOffer>,
+}
+
+/// How one portal offers a version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VersionOffer {
+    pub portal_name: String,
+    pub offered: super::portal::PortalVersion,
+    /// What the strategy shows of itself to developers, if there is one.
+    pub strategy_name: Option<String>,
+}
+
+impl ProductVersionDetail {
+    /// Published in a portal; where no portal has it, as the version itself says.
+    pub fn publish_status(&self) -> PublishStatus {
+        let published = |offer: &VersionOffer| offer.offered.publish_status == PublishStatus::Published;
+        match self.portals.as_slice() {
+            [] => self.version.publish_status,
+            offers if offers.iter().any(published) => PublishStatus::Published,
+            _ => PublishStatus::Unpublished,
+        }
+    }
+
+    /// Deprecated in a portal; where no portal has it, as the version itself says.
+    pub fn deprecated(&self) -> bool {
+        match self.portals.as_slice() {
+            [] => self.version.deprecated,
+            offers => offers.iter().any(|offer| offer.offered.deprecated),
+        }
+    }
 }

@@ -25,6 +25,12 @@ impl Service {
     }
 }
 
+/// Whether a filter can look for a key under this name.
+pub fn is_key_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=256).contains(&name.len()) && name.chars().all(fits)
+}
+
 /// The rules [`KeyAuthConfig`] states for its members.
 fn check_key_auth(config: &KeyAuthConfig) -> Result<(), Invalid> {
     if config.key_names.is_empty() {
@@ -33,8 +39,7 @@ fn check_key_auth(config: &KeyAuthConfig) -> Result<(), Invalid> {
     if config.key_names.len() > 10 {
         return Err(Invalid::new("key_auth.key_names", "length must be at most 10"));
     }
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if config.key_names.iter().any(|name| name.is_empty() || name.len() > 256 || !name.chars().all(fits)) {
+    if !config.key_names.iter().all(|name| is_key_name(name)) {
         return Err(Invalid::new(
             "key_auth.key_names",
             "bad header name: expected 1 to 256 of the characters A-Z, a-z, 0-9, '-' and '_'",

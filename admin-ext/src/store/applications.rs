@@ -104,14 +104,16 @@ impl Writer {
         existing(self.conn(), id).await
     }
 
-    /// With its hidden consumer and a first `oauth2` credential. [`StoreError::NotFound`] if there is no such developer.
+    /// With its hidden consumer and, where keys prove who it is, a first `oauth2` credential. [`StoreError::NotFound`] if there is no such developer.
     pub async fn create_application(
         &mut self,
         developer: DeveloperId,
         new: NewApplication,
     ) -> Result<Application> {
         let application = self.create_bare_application(developer, new).await?;
-        credentials::create(self, &application, NewCredential::new(NewSecret::oauth2())).await?;
+        if self.knows_keys(&application).await? {
+            credentials::create(self, &application, NewCredential::new(NewSecret::oauth2())).await?;
+        }
         Ok(application)
     }
 
@@ -153,6 +155,7 @@ impl Writer {
             updated_at: self.now,
         };
         application.check()?;
+        self.check_client_id(&application).await?;
         sqlx::query(
             "INSERT INTO applications (id, developer, consumer, name, redirect_uri, description, meta, custom_id, \
              strategy, client_id, dcr_provider, dcr_handle, labels, scopes, created_at, updated_at) \
@@ -204,6 +207,9 @@ impl Writer {
         after.scopes = patch.scopes.unwrap_or(after.scopes);
         after.updated_at = self.now.after(before.updated_at);
         after.check()?;
+        if before.client_id != after.client_id {
+            self.check_client_id(&after).await?;
+        }
         sqlx::query(
             "UPDATE applications SET name = $2, redirect_uri = $3, description = $4, meta = $5, custom_id = $6, \
              client_id = $7, labels = $8, scopes = $9, updated_at = $10 WHERE id = $1",

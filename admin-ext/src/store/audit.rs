@@ -1,6 +1,6 @@
 //! Writes the audit log: who changed what, when, from what to what. Secrets are left out, but not that one changed.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::sql::signed;
@@ -8,7 +8,8 @@ use super::writer::Writer;
 use super::{Entity, Result};
 use crate::model::{
     Application, AuthStrategy, Connection, Credential, CredentialSecret, DcrProvider, Developer,
-    DeveloperCredential, PlainSecret, Product, ProductVersion, Role, Service, StatusCode as _,
+    DeveloperCredential, PlainSecret, Portal, PortalVersion, Product, ProductVersion, Role, Service,
+    StatusCode as _,
 };
 
 /// What the audit log tells of an entity.
@@ -239,6 +240,46 @@ impl Audited for ProductVersion {
     }
 }
 
+impl Audited for Portal {
+    const ENTITY: Entity = Entity::Portal;
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+    fn view(&self) -> Value {
+        json!({
+            "name": self.name,
+            "display_name": self.display_name,
+            "description": self.description,
+            "is_public": self.is_public,
+            "rbac_enabled": self.rbac_enabled,
+            "auto_approve_applications": self.auto_approve_applications,
+            "auto_approve_developers": self.auto_approve_developers,
+            "custom_domain": self.custom_domain,
+            "custom_client_domain": self.custom_client_domain,
+            "default_auth_strategy": self.default_strategy,
+            "labels": self.labels,
+        })
+    }
+}
+
+impl Audited for PortalVersion {
+    const ENTITY: Entity = Entity::PortalVersion;
+    fn id(&self) -> Uuid {
+        self.id.0
+    }
+    fn view(&self) -> Value {
+        json!({
+            "portal": self.portal,
+            "product_version": self.version,
+            "publish_status": self.publish_status.as_str(),
+            "auth_strategy": self.strategy,
+            "application_registration_enabled": self.application_registration_enabled,
+            "auto_approve_registration": self.auto_approve_registration,
+            "deprecated": self.deprecated,
+        })
+    }
+}
+
 impl Audited for AuthStrategy {
     const ENTITY: Entity = Entity::AuthStrategy;
     fn id(&self) -> Uuid {
@@ -249,11 +290,20 @@ impl Audited for AuthStrategy {
             "name": self.name,
             "display_name": self.display_name,
             "strategy_type": self.strategy_type.as_str(),
-            "configs": shown(&self.config),
+            "configs": shown(self),
             "dcr_provider": self.dcr_provider,
             "labels": self.labels,
         })
     }
+    fn secrets(&self) -> Vec<(&str, &PlainSecret)> {
+        self.secret.iter().map(|(name, secret)| (name.as_str(), secret)).collect()
+    }
+}
+
+/// A strategy's configuration, with which secrets there are in it.
+fn shown(strategy: &AuthStrategy) -> Value {
+    let secret = strategy.secret.keys().map(|name| (name.clone(), json!("(set)")));
+    strategy.config.clone().into_iter().chain(secret).collect()
 }
 
 impl Audited for DcrProvider {
@@ -274,15 +324,4 @@ impl Audited for DcrProvider {
     fn secrets(&self) -> Vec<(&str, &PlainSecret)> {
         vec![(self.provider_type.secret_member(), &self.secret)]
     }
-}
-
-/// A strategy's configuration. Any member may be in it, secrets of the gateway's own client among them.
-fn shown(config: &Map<String, Value>) -> Value {
-    const SECRET: [&str; 5] = ["secret", "password", "private", "passphrase", "_values"];
-    let hidden = |name: &str| SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word));
-    let show = |(name, value): (&String, &Value)| {
-        let value = if hidden(name) && !value.is_null() { json!("(set)") } else { value.clone() };
-        (name.clone(), value)
-    };
-    config.iter().map(show).collect()
 }

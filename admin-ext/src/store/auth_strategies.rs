@@ -1,8 +1,12 @@
-//! Auth strategies in the database.
+//! Auth strategies in the database; the secrets of their configuration are sealed.
+
+use std::collections::BTreeMap;
 
 use app_auth_core::ids::{ServiceId, StrategyId};
+use serde_json::{Map, Value as Json};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
+use zeroize::Zeroizing;
 
 use super::collection::{Collection, Member, Value};
 use super::sql::{Columns as _, count, json_labels};
@@ -14,9 +18,10 @@ use crate::model::{
 
 /// Of the table `auth_strategies t`; the names do not clash in joins.
 pub(super) const COLUMNS: &str = "t.id AS t_id, t.name AS t_name, t.display_name AS t_display_name, \
-    t.strategy_type AS t_type, t.config AS t_config, t.dcr_provider AS t_dcr_provider, t.labels AS t_labels, \
+    t.strategy_type AS t_type, t.config AS t_config, t.sealed AS t_sealed, t.dcr_provider AS t_dcr_provider, t.labels AS t_labels, \
     t.created_at AS t_created_at, t.updated_at AS t_updated_at";
 
+/// Without the secrets of its configuration.
 pub(super) fn read(row: &AnyRow) -> Result<AuthStrategy> {
     Ok(AuthStrategy {
         id: StrategyId(row.uuid("t_id")?),
@@ -25,6 +30,7 @@ pub(super) fn read(row: &AnyRow) -> Result<AuthStrategy> {
         strategy_type: StrategyType::parse(&row.text("t_type")?)
             .ok_or(StoreError::Corrupt("auth_strategies.strategy_type"))?,
         config: row.optional_json("t_config")?.unwrap_or_default(),
+        secret: BTreeMap::new(),
         dcr_provider: row.optional_uuid("t_dcr_provider")?.map(DcrProviderId),
         labels: row.labels("t_labels")?,
         created_at: row.time("t_created_at")?,
@@ -40,6 +46,7 @@ pub(super) const DETAIL: &str = "r.id AS r_id, r.name AS r_name, r.display_name 
 /// The provider of a strategy.
 pub(super) const PROVIDER: &str = "LEFT JOIN dcr_providers r ON r.id = t.dcr_provider";
 
+/// Without the secrets of the configuration.
 pub(super) fn read_detail(row: &AnyRow) -> Result<AuthStrategyDetail> {
     let dcr_provider = match row.optional_uuid("r_id")? {
         Some(id) => Some(ProviderSummary {
@@ -54,15 +61,7 @@ pub(super) fn read_detail(row: &AnyRow) -> Result<AuthStrategyDetail> {
     Ok(AuthStrategyDetail { strategy: read(row)?, active: row.count("t_uses")? > 0, dcr_provider })
 }
 
-pub(super) async fn detail_by_id(
-    conn: &mut AnyConnection,
-    id: StrategyId,
-) -> Result<Option<AuthStrategyDetail>> {
-    let sql = format!("SELECT {COLUMNS}, {DETAIL} FROM auth_strategies t {PROVIDER} WHERE t.id = $1");
-    let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_bytes().as_slice()).fetch_optional(conn).await?;
-    row.as_ref().map(read_detail).transpose()
-}
-
+/// Without the secrets of its configuration.
 pub(super) async fn by_id(conn: &mut AnyConnection, id: StrategyId) -> Result<Option<AuthStrategy>> {
     let sql = format!("SELECT {COLUMNS} FROM auth_strategies t WHERE t.id = $1");
     let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_bytes().as_slice()).fetch_optional(conn).await?;
@@ -80,6 +79,38 @@ pub(super) async fn of_version(conn: &mut AnyConnection, version: VersionId) -> 
 }
 
 impl Store {
+    fn open_strategy(&self, row: &AnyRow) -> Result<AuthStrategyDetail> {
+        let mut detail = read_detail(row)?;
+        if let Some(sealed) = row.optional_bytes("t_sealed")? {
+            let opened = self.0.sealer.open_sealed(detail.strategy.id.as_bytes(), &sealed);
+            let secret: Map<String, Json> = serde_json::from_slice(&opened.ok_or(StoreError::Sealed)?)
+                .map_err(|_| StoreError::Corrupt("auth_strategies.sealed"))?;
+            (_, detail.strategy.secret) = AuthStrategy::split(secret);
+        }
+        Ok(detail)
+    }
+
+    fn seal_strategy(&self, strategy: &AuthStrategy) -> Result<Option<Vec<u8>>> {
+        if strategy.secret.is_empty() {
+            return Ok(None);
+        }
+        let mut secret = strategy.whole_config();
+        secret.retain(|name, _| strategy.secret.contains_key(name));
+        let secret = Zeroizing::new(Json::Object(secret).to_string());
+        let sealed = self.0.sealer.seal(&*self.0.entropy, strategy.id.as_bytes(), secret.as_bytes())?;
+        Ok(Some(sealed))
+    }
+
+    async fn strategy_by_id(
+        &self,
+        conn: &mut AnyConnection,
+        id: StrategyId,
+    ) -> Result<Option<AuthStrategyDetail>> {
+        let sql = format!("SELECT {COLUMNS}, {DETAIL} FROM auth_strategies t {PROVIDER} WHERE t.id = $1");
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_bytes().as_slice()).fetch_optional(conn).await?;
+        row.as_ref().map(|row| self.open_strategy(row)).transpose()
+    }
+
     pub async fn auth_strategies(
         &self,
         request: &CollectionRequest,
@@ -101,23 +132,25 @@ impl Store {
             ],
             last: "t.created_at, t.id",
         }
-        .page(&mut *self.reader().await?, self.0.backend, request, read_detail)
+        .page(&mut *self.reader().await?, self.0.backend, request, |row| self.open_strategy(row))
         .await
     }
 
     pub async fn auth_strategy(&self, id: StrategyId) -> Result<Option<AuthStrategyDetail>> {
-        detail_by_id(&mut *self.reader().await?, id).await
+        self.strategy_by_id(&mut *self.reader().await?, id).await
     }
 }
 
 impl Writer {
     /// The strategy as it is until this change ends: nobody else can write meanwhile. `None` if there is none.
     pub async fn auth_strategy(&mut self, id: StrategyId) -> Result<Option<AuthStrategy>> {
-        by_id(self.conn(), id).await
+        let store = self.store.clone();
+        Ok(store.strategy_by_id(self.conn(), id).await?.map(|detail| detail.strategy))
     }
 
     async fn strategy_detail(&mut self, id: StrategyId) -> Result<AuthStrategyDetail> {
-        detail_by_id(self.conn(), id).await?.ok_or(StoreError::NotFound(Entity::AuthStrategy))
+        let store = self.store.clone();
+        store.strategy_by_id(self.conn(), id).await?.ok_or(StoreError::NotFound(Entity::AuthStrategy))
     }
 
     /// With this id, or a random one. [`StoreError::ForeignKey`] (field `dcr_provider_id`) if there is no such provider.
@@ -126,6 +159,7 @@ impl Writer {
         id: Option<StrategyId>,
         new: NewAuthStrategy,
     ) -> Result<AuthStrategyDetail> {
+        let (config, secret) = AuthStrategy::split(new.config);
         let strategy = AuthStrategy {
             id: match id {
                 Some(id) => id,
@@ -134,22 +168,25 @@ impl Writer {
             name: new.name,
             display_name: new.display_name,
             strategy_type: new.strategy_type,
-            config: new.config,
+            config,
+            secret,
             dcr_provider: new.dcr_provider,
             labels: new.labels,
             created_at: self.now,
             updated_at: self.now,
         };
         self.check_provider(&strategy).await?;
+        let sealed = self.store.seal_strategy(&strategy)?;
         sqlx::query(
-            "INSERT INTO auth_strategies (id, name, display_name, strategy_type, config, issuer, dcr_provider, \
-             labels, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO auth_strategies (id, name, display_name, strategy_type, config, sealed, issuer, \
+             dcr_provider, labels, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(strategy.id.as_bytes().as_slice())
         .bind(strategy.name.clone())
         .bind(strategy.display_name.clone())
         .bind(strategy.strategy_type.as_str())
-        .bind(serde_json::Value::Object(strategy.config.clone()).to_string())
+        .bind(Json::Object(strategy.config.clone()).to_string())
+        .bind(sealed)
         .bind(strategy.issuer().map(str::to_owned))
         .bind(strategy.dcr_provider.map(|provider| provider.as_bytes().to_vec()))
         .bind(json_labels(&strategy.labels))
@@ -171,7 +208,9 @@ impl Writer {
         let mut after = before.clone();
         after.name = patch.name.unwrap_or(after.name);
         after.display_name = patch.display_name.unwrap_or(after.display_name);
-        after.config = patch.config.unwrap_or(after.config);
+        if let Some(config) = patch.config {
+            (after.config, after.secret) = AuthStrategy::split(config);
+        }
         patch.dcr_provider.apply(&mut after.dcr_provider);
         labels::change(&mut after.labels, patch.labels);
         self.rewrite_strategy(before, after).await
@@ -186,11 +225,13 @@ impl Writer {
         if before.strategy_type != new.strategy_type && self.uses_of_strategy(before.id).await? > 0 {
             return Err(in_use("its type cannot change while product versions or applications use it"));
         }
+        let (config, secret) = AuthStrategy::split(new.config);
         let after = AuthStrategy {
             name: new.name,
             display_name: new.display_name,
             strategy_type: new.strategy_type,
-            config: new.config,
+            config,
+            secret,
             dcr_provider: new.dcr_provider,
             labels: new.labels,
             ..before.clone()
@@ -213,15 +254,17 @@ impl Writer {
                 return Err(in_use("its DCR provider cannot change while it has clients of applications"));
             }
         }
+        let sealed = self.store.seal_strategy(&after)?;
         sqlx::query(
-            "UPDATE auth_strategies SET name = $2, display_name = $3, strategy_type = $4, config = $5, issuer = $6, \
-             dcr_provider = $7, labels = $8, updated_at = $9 WHERE id = $1",
+            "UPDATE auth_strategies SET name = $2, display_name = $3, strategy_type = $4, config = $5, sealed = $6, \
+             issuer = $7, dcr_provider = $8, labels = $9, updated_at = $10 WHERE id = $1",
         )
         .bind(after.id.as_bytes().as_slice())
         .bind(after.name.clone())
         .bind(after.display_name.clone())
         .bind(after.strategy_type.as_str())
-        .bind(serde_json::Value::Object(after.config.clone()).to_string())
+        .bind(Json::Object(after.config.clone()).to_string())
+        .bind(sealed)
         .bind(after.issuer().map(str::to_owned))
         .bind(after.dcr_provider.map(|provider| provider.as_bytes().to_vec()))
         .bind(json_labels(&after.labels))

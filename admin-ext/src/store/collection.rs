@@ -54,7 +54,7 @@ impl Value {
             Self::Id(_) => text.replace('-', ""),
             _ => text.to_owned(),
         };
-        let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         format!("%{escaped}%")
     }
 }
@@ -118,7 +118,9 @@ impl Collection<'_> {
             .iter()
             .filter_map(|order| {
                 let value = self.member(order.member)?.value.sql(backend);
-                Some(format!("{value} {}, ", if order.descending { "DESC" } else { "ASC" }))
+                // Absent values are the greatest, on both databases.
+                let direction = if order.descending { "DESC NULLS FIRST" } else { "ASC NULLS LAST" };
+                Some(format!("{value} {direction}, "))
             })
             .collect();
         let (order, last, columns) = (order.concat(), self.last, self.columns);
@@ -184,5 +186,6 @@ fn sql_of(condition: &Condition, value: &Value, backend: Backend, bound: &mut Ve
 }
 
 fn contains(value: &Value, backend: Backend, place: &str) -> String {
-    format!("{} LIKE {place} ESCAPE '\\'", value.text_sql(backend))
+    // Both in the small letters of the database, which may know more letters than those of ASCII, or not.
+    format!("{} LIKE lower({place}) ESCAPE '\\'", value.text_sql(backend))
 }

@@ -8,19 +8,20 @@ use sqlx::any::AnyRow;
 use super::mails::Notice;
 use super::sql::{Columns as _, List, count, json_texts};
 use super::{
-    Entity, Result, Store, StoreError, Writer, applications, developers, portals, products, services,
+    Entity, Result, Store, StoreError, Writer, applications, developers, portal_versions, product_versions,
+    services,
 };
 use crate::model::{
-    Application, Connection, ConnectionDetail, ConnectionPatch, ConnectionStatus, ConnectionTarget, Invalid,
-    Listed, NewConnection, Offset, PageRequest, ProductId, ProductVersion, StatusCode as _, VersionId,
-    VersionSummary, rules,
+    Application, Connection, ConnectionDetail, ConnectionPatch, ConnectionStatus, ConnectionTarget,
+    Developer, Invalid, Listed, NewConnection, Offset, PageRequest, PortalId, ProductId, ProductVersion,
+    StatusCode as _, VersionId, VersionSummary, rules,
 };
 
 const COLUMNS: &str = "c.id AS c_id, c.application AS c_application, c.service AS c_service, \
     c.version AS c_version, c.status AS c_status, c.suspended AS c_suspended, c.reason AS c_reason, \
     c.scopes AS c_scopes, c.created_at AS c_created_at, c.updated_at AS c_updated_at";
 
-const JOINED: &str = "connections c JOIN applications a ON a.id = c.application \
+pub(super) const JOINED: &str = "connections c JOIN applications a ON a.id = c.application \
     JOIN developers d ON d.id = a.developer LEFT JOIN services s ON s.id = c.service \
     LEFT JOIN product_versions v ON v.id = c.version LEFT JOIN api_products p ON p.id = v.product WHERE";
 
@@ -40,7 +41,7 @@ fn read(row: &AnyRow) -> Result<Connection> {
     })
 }
 
-fn detail_columns() -> String {
+pub(super) fn detail_columns() -> String {
     format!(
         "{COLUMNS}, {}, {}, s.name AS s_name, v.name AS v_name, p.id AS p_id, p.name AS p_name",
         applications::COLUMNS,
@@ -48,7 +49,7 @@ fn detail_columns() -> String {
     )
 }
 
-fn read_detail(row: &AnyRow, blocks: bool) -> Result<ConnectionDetail> {
+pub(super) fn read_detail(row: &AnyRow, blocks: bool) -> Result<ConnectionDetail> {
     let (connection, developer) = (read(row)?, developers::read(row)?);
     let version = match (connection.version, row.optional_uuid("p_id")?) {
         (Some(id), Some(product)) => Some(VersionSummary {
@@ -111,6 +112,43 @@ pub(super) async fn all_of_service(conn: &mut AnyConnection, service: ServiceId)
     let sql = format!("SELECT {COLUMNS} FROM connections c WHERE c.service = $1");
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(service.as_bytes().as_slice()).fetch_all(conn).await?;
     rows.iter().map(read).collect()
+}
+
+/// Every connection to a version, for what is done to all of them.
+pub(super) async fn all_of_version(conn: &mut AnyConnection, version: VersionId) -> Result<Vec<Connection>> {
+    let sql = format!("SELECT {COLUMNS} FROM connections c WHERE c.version = $1");
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(version.as_bytes().as_slice()).fetch_all(conn).await?;
+    rows.iter().map(read).collect()
+}
+
+/// The developers, of one portal or of all, whose applications may use a version.
+pub(super) async fn users_of(
+    conn: &mut AnyConnection,
+    version: VersionId,
+    portal: Option<PortalId>,
+) -> Result<Vec<Developer>> {
+    let columns = developers::COLUMNS;
+    let sql = format!(
+        "SELECT {columns} FROM developers d WHERE d.id IN (SELECT a.developer FROM connections c \
+         JOIN applications a ON a.id = c.application WHERE c.version = $1 AND c.status = $2) ORDER BY d.id"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(version.as_bytes().as_slice())
+        .bind(i64::from(ConnectionStatus::Approved.code()))
+        .fetch_all(conn)
+        .await?;
+    let all = rows.iter().map(developers::read).collect::<Result<Vec<_>>>()?;
+    Ok(all.into_iter().filter(|user| portal.is_none_or(|portal| user.portal == portal)).collect())
+}
+
+/// Deletes a connection.
+pub(super) async fn remove(writer: &mut Writer, before: &Connection) -> Result<()> {
+    sqlx::query("DELETE FROM connections WHERE id = $1")
+        .bind(before.id.as_bytes().as_slice())
+        .execute(writer.conn())
+        .await?;
+    writer.touch_application(before.application);
+    writer.audit_deleted(before).await
 }
 
 impl Store {
@@ -267,12 +305,7 @@ impl Writer {
 
     pub async fn delete_connection(&mut self, application: ApplicationId, id: ConnectionId) -> Result<()> {
         let before = existing(self, application, id).await?.connection;
-        sqlx::query("DELETE FROM connections WHERE id = $1")
-            .bind(id.as_bytes().as_slice())
-            .execute(self.conn())
-            .await?;
-        self.touch_application(application);
-        self.audit_deleted(&before).await
+        remove(self, &before).await
     }
 
     /// Where a connection of this application would lead, if it may be made.
@@ -285,7 +318,7 @@ impl Writer {
             ConnectionTarget::Service(id) => {
                 let found = services::by_ref(self.conn(), &id.into()).await?;
                 let service = found.ok_or_else(|| unknown(Entity::Service, "service", id.0))?;
-                match products::version_of_service(self.conn(), id).await? {
+                match product_versions::version_of_service(self.conn(), id).await? {
                     Some(version) => self.connectable_version(application, &version, "service").await,
                     None if application.strategy.is_some() => Err(StoreError::Invalid(Invalid::new(
                         "service",
@@ -299,7 +332,7 @@ impl Writer {
                 }
             }
             ConnectionTarget::Version(id) => {
-                let found = products::version_by_id(self.conn(), id).await?;
+                let found = product_versions::version_by_id(self.conn(), id).await?;
                 let version =
                     found.ok_or_else(|| unknown(Entity::ProductVersion, "product_version_id", id.0))?;
                 self.connectable_version(application, &version, "product_version_id").await
@@ -316,7 +349,7 @@ impl Writer {
     ) -> Result<Connectable> {
         let refuse = |reason: &str| Err(StoreError::Invalid(Invalid::new(field, reason)));
         let developer = developers::existing(self.conn(), application.developer).await?;
-        let offered = portals::offered(self.conn(), developer.portal, version.id).await?;
+        let offered = portal_versions::offered(self.conn(), developer.portal, version.id).await?;
         let Some((portal, offered)) = offered else {
             return refuse("the product version is not in the application's portal");
         };
@@ -355,9 +388,16 @@ impl Writer {
             self.touch_application(ApplicationId(row.uuid("application")?));
         }
         let now = self.now;
-        let conflict = |error: sqlx::Error| StoreError::from(error).with_value("composite_id", "");
+        let conflict = |error: sqlx::Error| match StoreError::from(error) {
+            StoreError::Unique { .. } => StoreError::InUse {
+                entity: Entity::Service,
+                reason: "an application is connected to it and to the product version".to_owned(),
+            },
+            other => other,
+        };
         sqlx::query(
-            "UPDATE connections SET version = $1, updated_at = $3 WHERE service = $2 AND version IS NULL",
+            "UPDATE connections SET version = $1, updated_at = CASE WHEN updated_at < $3 THEN $3 \
+             ELSE updated_at + 1 END WHERE service = $2 AND version IS NULL",
         )
         .bind(version.as_bytes().as_slice())
         .bind(after_bytes.clone())
@@ -365,7 +405,9 @@ impl Writer {
         .execute(self.conn())
         .await
         .map_err(conflict)?;
-        sqlx::query("UPDATE connections SET service = $2, updated_at = $3 WHERE version = $1")
+        let follow = "UPDATE connections SET service = $2, updated_at = CASE WHEN updated_at < $3 THEN $3 \
+                      ELSE updated_at + 1 END WHERE version = $1";
+        sqlx::query(follow)
             .bind(version.as_bytes().as_slice())
             .bind(after_bytes)
             .bind(now.0)

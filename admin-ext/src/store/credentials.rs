@@ -7,13 +7,14 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use zeroize::Zeroize;
 
+use super::collection::{Collection, Member, Value};
 use super::sql::{Columns as _, List, count, json_texts, tagged};
 use super::{
     Entity, Result, Reveal, Store, StoreError, Writer, applications, auth_strategies, developer_credentials,
 };
 use crate::model::{
-    Application, ClientType, Credential, CredentialKind, CredentialPatch, CredentialSecret, Listed,
-    NewCredential, NewSecret, Offset, PageRequest, PlainSecret, Timestamp, rules,
+    Application, ClientType, Collected, CollectionRequest, Credential, CredentialKind, CredentialPatch,
+    CredentialSecret, Listed, NewCredential, NewSecret, Offset, PageRequest, PlainSecret, Timestamp, rules,
 };
 
 const COLUMNS: &str = "k.id, k.application, k.kind, k.last_four, k.sealed, k.settings, k.tags, k.expires_at, \
@@ -157,6 +158,26 @@ impl Store {
                 |credential| Offset { created_at: credential.created_at, id: credential.id.0 },
             )
             .await
+    }
+
+    /// An application's credentials of every kind.
+    pub async fn credentials_of(
+        &self,
+        application: ApplicationId,
+        request: &CollectionRequest,
+    ) -> Result<Collected<Credential>> {
+        Collection {
+            columns: COLUMNS,
+            from: "credentials k WHERE k.application = $1",
+            bound: &[*application.as_bytes()],
+            members: &[
+                Member { name: "display_name", value: Value::Column("k.display_name") },
+                Member { name: "created_at", value: Value::Column("k.created_at") },
+            ],
+            last: "k.created_at, k.id",
+        }
+        .page(&mut *self.reader().await?, self.0.backend, request, |row| self.read_credential(row))
+        .await
     }
 
     /// The application's credential of that kind; any other is not found.
@@ -424,6 +445,30 @@ impl Writer {
         self.touch_application(application);
         self.audit_updated(&before, &after).await?;
         Ok(after)
+    }
+
+    /// The application's credential, whatever its kind, as it is until this change ends.
+    pub async fn credential_of(
+        &mut self,
+        application: ApplicationId,
+        id: CredentialId,
+    ) -> Result<Credential> {
+        match existing(self, application, CredentialKind::KeyAuth, id).await {
+            Err(StoreError::NotFound(_)) => existing(self, application, CredentialKind::OAuth2, id).await,
+            found => found,
+        }
+    }
+
+    /// Calls a credential something else. `before` is what [`Writer::credential_of`] answered.
+    pub async fn rename_credential(&mut self, before: &Credential, display_name: String) -> Result<()> {
+        let after = Credential { display_name: Some(display_name), ..before.clone() };
+        rules::optional_text("display_name", after.display_name.as_deref(), rules::NAME_MAX)?;
+        sqlx::query("UPDATE credentials SET display_name = $2 WHERE id = $1")
+            .bind(after.id.as_bytes().as_slice())
+            .bind(after.display_name.clone())
+            .execute(self.conn())
+            .await?;
+        self.audit_updated(before, &after).await
     }
 
     pub async fn delete_credential(

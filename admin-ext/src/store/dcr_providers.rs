@@ -45,9 +45,7 @@ impl Store {
     }
 
     pub async fn dcr_providers(&self, request: &CollectionRequest) -> Result<Collected<DcrProviderDetail>> {
-        // Empty texts, so that a provider whose configuration lacks a member is not found by it.
-        const NONE: &str = "''";
-        let config = |member| Value::JsonText { column: "r.config", member, or: NONE };
+        let config = |member| Value::JsonText { column: "r.config", member, or: "NULL" };
         Collection {
             columns: COLUMNS,
             from: "dcr_providers r WHERE 1 = 1",

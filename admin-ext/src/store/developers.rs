@@ -5,12 +5,13 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use super::collection::{Collection, Member, Value};
 use super::mails::Notice;
 use super::sql::{AnyQuery, Columns as _, List};
 use super::{Entity, Result, Store, StoreError, Writer, applications, plugins, roles};
 use crate::model::{
-    Developer, DeveloperPatch, DeveloperRef, DeveloperStatus, Email, Listed, NewDeveloper, Offset,
-    PageRequest, PlainSecret, PortalId, StatusCode as _, Timestamp,
+    Collected, CollectionRequest, Developer, DeveloperDetail, DeveloperPatch, DeveloperRef, DeveloperStatus,
+    Email, Listed, NewDeveloper, Offset, PageRequest, PlainSecret, PortalId, StatusCode as _, Timestamp,
 };
 
 /// Of the table `developers d`; the names do not clash in joins.
@@ -161,7 +162,66 @@ impl Store {
     }
 }
 
+/// A developer's name, as [`Developer::full_name`] tells it.
+pub(super) const NAME: Value = Value::JsonText { column: "d.meta", member: "full_name", or: "d.email" };
+
+fn read_counted(row: &AnyRow) -> Result<DeveloperDetail> {
+    Ok(DeveloperDetail { developer: read(row)?, applications: row.count("d_applications")? })
+}
+
+fn counted() -> String {
+    format!("{COLUMNS}, (SELECT COUNT(*) FROM applications a WHERE a.developer = d.id) AS d_applications")
+}
+
+async fn in_portal(
+    conn: &mut AnyConnection,
+    portal: PortalId,
+    id: DeveloperId,
+) -> Result<Option<DeveloperDetail>> {
+    let sql = format!("SELECT {} FROM developers d WHERE d.id = $1 AND d.portal = $2", counted());
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(id.as_bytes().as_slice())
+        .bind(portal.as_bytes().as_slice())
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref().map(read_counted).transpose()
+}
+
+impl Store {
+    pub async fn developers_in(
+        &self,
+        portal: PortalId,
+        request: &CollectionRequest,
+    ) -> Result<Collected<DeveloperDetail>> {
+        Collection {
+            columns: &counted(),
+            from: "developers d WHERE d.portal = $1",
+            bound: &[*portal.as_bytes()],
+            members: &[
+                Member { name: "name", value: NAME },
+                Member { name: "email", value: Value::Column("d.email") },
+                Member { name: "status", value: Value::Column("d.status") },
+                Member { name: "created_at", value: Value::Column("d.created_at") },
+                Member { name: "updated_at", value: Value::Column("d.updated_at") },
+            ],
+            last: "d.created_at, d.id",
+        }
+        .page(&mut *self.reader().await?, self.0.backend, request, read_counted)
+        .await
+    }
+
+    /// The portal's developer; another portal's is not found.
+    pub async fn developer_in(&self, portal: PortalId, id: DeveloperId) -> Result<Option<DeveloperDetail>> {
+        in_portal(&mut *self.reader().await?, portal, id).await
+    }
+}
+
 impl Writer {
+    /// The portal's developer as they are until this change ends: nobody else can write meanwhile.
+    pub async fn developer_in(&mut self, portal: PortalId, id: DeveloperId) -> Result<DeveloperDetail> {
+        in_portal(self.conn(), portal, id).await?.ok_or(StoreError::NotFound(Entity::Developer))
+    }
+
     pub async fn create_developer(&mut self, new: NewDeveloper) -> Result<Developer> {
         let developer = Developer {
             id: match new.id {

@@ -6,18 +6,30 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::sql::{Columns as _, List};
-use super::{Entity, Result, Store, StoreError, Writer};
+use super::{Entity, Result, Store, StoreError, Writer, product_versions};
 use crate::model::{
     Connection, ConnectionDetail, ConnectionStatus, Developer, DeveloperStatus, Email, Listed, MailContext,
-    MailFate, MailTemplate, Offset, PageRequest, PortalConfig, Timestamp, WaitingMail,
+    MailFate, MailTemplate, Offset, PageRequest, PortalConfig, Timestamp, VersionId, WaitingMail,
 };
 
 const COLUMNS: &str = "id, recipient, template, context, attempts, next_at, error, created_at";
 
 /// What somebody may have to be told of.
 pub(super) enum Notice<'a> {
-    Developer { before: Option<&'a Developer>, after: &'a Developer },
-    Connection { before: Option<&'a Connection>, after: &'a ConnectionDetail },
+    Developer {
+        before: Option<&'a Developer>,
+        after: &'a Developer,
+    },
+    Connection {
+        before: Option<&'a Connection>,
+        after: &'a ConnectionDetail,
+    },
+    /// An operator wants the users of a version to know what it is now, in words; nothing to tell if there are none.
+    Version {
+        version: VersionId,
+        status: &'a str,
+        developers: &'a [Developer],
+    },
 }
 
 /// Whether a change leaves mails behind.
@@ -136,6 +148,9 @@ impl Writer {
         match notice {
             Notice::Developer { before, after } => self.notify_of_developer(before, after).await,
             Notice::Connection { before, after } => self.notify_of_connection(before, after).await,
+            Notice::Version { version, status, developers } => {
+                self.notify_of_version(version, status, developers).await
+            }
         }
     }
 
@@ -194,6 +209,29 @@ impl Writer {
         Ok(())
     }
 
+    /// Asked for, so no setting keeps it from being sent.
+    async fn notify_of_version(
+        &mut self,
+        version: VersionId,
+        status: &str,
+        developers: &[Developer],
+    ) -> Result<()> {
+        if status.is_empty() {
+            return Ok(());
+        }
+        let portal = self.portal().await?;
+        let service = product_versions::full_name(self.conn(), version).await?;
+        for developer in developers {
+            let about = MailContext {
+                service: Some(service.clone()),
+                status: Some(status.to_owned()),
+                ..about(&portal, developer)
+            };
+            self.leave(developer.email.as_str(), MailTemplate::VersionChanged, &about).await?;
+        }
+        Ok(())
+    }
+
     async fn leave_administrators(
         &mut self,
         portal: &PortalConfig,
@@ -230,6 +268,13 @@ impl Writer {
         let recipients: Vec<_> = recipients.iter().map(Email::as_str).collect();
         let view = serde_json::json!({ "recipients": recipients });
         self.audit(Entity::Mail, "invite", id, None, Some(view)).await
+    }
+
+    /// Invites a developer who was made by somebody else.
+    pub async fn invite_developer(&mut self, developer: &Developer) -> Result<()> {
+        let portal = self.portal().await?;
+        let about = about(&portal, developer);
+        self.leave(developer.email.as_str(), MailTemplate::Invite, &about).await
     }
 
     /// Gives a mail up. [`StoreError::NotFound`] if it does not wait (any more).

@@ -1,18 +1,18 @@
-//! API products and their versions in the database.
+//! API products in the database.
 
-use app_auth_core::ids::ServiceId;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::collection::{Collection, Member, Value};
 use super::sql::{Columns as _, json_labels};
-use super::{Entity, Result, Store, StoreError, Writer};
+use super::{Entity, Result, Store, StoreError, Writer, product_versions};
 use crate::model::{
-    Collected, CollectionRequest, GatewayService, NewProduct, PortalId, Product, ProductDetail, ProductId,
-    ProductPatch, ProductVersion, PublishStatus, VersionId, labels,
+    Collected, CollectionRequest, NewProduct, PortalId, Product, ProductDetail, ProductId, ProductPatch,
+    labels,
 };
 
-const PRODUCT: &str = "p.id, p.name, p.description, p.labels, p.public_labels, p.created_at, p.updated_at";
+pub(super) const PRODUCT: &str =
+    "p.id, p.name, p.description, p.labels, p.public_labels, p.created_at, p.updated_at";
 
 /// With the number of its versions.
 const COUNTED: &str = "(SELECT COUNT(*) FROM product_versions v WHERE v.product = p.id) AS versions";
@@ -30,12 +30,15 @@ fn read_product(row: &AnyRow) -> Result<Product> {
 }
 
 /// The portals that show a product are not among its columns.
-fn read_detail(row: &AnyRow) -> Result<ProductDetail> {
+pub(super) fn read_detail(row: &AnyRow) -> Result<ProductDetail> {
     Ok(ProductDetail { product: read_product(row)?, portals: Vec::new(), versions: row.count("versions")? })
 }
 
 /// The portals that show a product, in the order of their names.
-async fn portals_of(conn: &mut AnyConnection, product: ProductId) -> Result<Vec<(PortalId, String)>> {
+pub(super) async fn portals_of(
+    conn: &mut AnyConnection,
+    product: ProductId,
+) -> Result<Vec<(PortalId, String)>> {
     let rows = sqlx::query(
         "SELECT o.id, o.name FROM portal_products pp JOIN portals o ON o.id = pp.portal \
          WHERE pp.product = $1 ORDER BY o.name, o.id",
@@ -46,7 +49,7 @@ async fn portals_of(conn: &mut AnyConnection, product: ProductId) -> Result<Vec<
     rows.iter().map(|row| Ok((PortalId(row.uuid("id")?), row.text("name")?))).collect()
 }
 
-async fn product_by_id(conn: &mut AnyConnection, id: ProductId) -> Result<Option<ProductDetail>> {
+pub(super) async fn product_by_id(conn: &mut AnyConnection, id: ProductId) -> Result<Option<ProductDetail>> {
     let sql = format!("SELECT {PRODUCT}, {COUNTED} FROM api_products p WHERE p.id = $1");
     let row =
         sqlx::query(AssertSqlSafe(sql)).bind(id.as_bytes().as_slice()).fetch_optional(&mut *conn).await?;
@@ -151,7 +154,8 @@ impl Writer {
     }
 
     /// Shows a product in these portals and no others.
-    async fn show_in(&mut self, product: ProductId, portals: &[PortalId]) -> Result<()> {
+    pub(super) async fn show_in(&mut self, product: ProductId, portals: &[PortalId]) -> Result<()> {
+        let before: Vec<_> = portals_of(self.conn(), product).await?.into_iter().map(|(id, _)| id).collect();
         sqlx::query("DELETE FROM portal_products WHERE product = $1")
             .bind(product.as_bytes().as_slice())
             .execute(self.conn())
@@ -169,79 +173,23 @@ impl Writer {
             .execute(self.conn())
             .await?;
         }
-        Ok(())
+        let after: Vec<_> = portals_of(self.conn(), product).await?.into_iter().map(|(id, _)| id).collect();
+        if before == after {
+            return Ok(());
+        }
+        let shown = |portals: &[PortalId]| Some(serde_json::json!({ "portals": portals }));
+        self.audit(Entity::Product, "publish", product.0, shown(&before), shown(&after)).await
     }
 
     /// With its versions and the connections to them. `before` is what [`Writer::product`] answered.
     pub async fn delete_product(&mut self, before: &Product) -> Result<()> {
+        for version in product_versions::all_of_product(self.conn(), before.id).await? {
+            self.delete_product_version(&version).await?;
+        }
         sqlx::query("DELETE FROM api_products WHERE id = $1")
             .bind(before.id.as_bytes().as_slice())
             .execute(self.conn())
             .await?;
         self.audit_deleted(before).await
-    }
-}
-
-/// Of the table `product_versions v`; the names do not clash in joins.
-pub(super) const VERSION: &str = "v.id AS v_id, v.product AS v_product, v.name AS v_name, \
-    v.publish_status AS v_publish_status, v.deprecated AS v_deprecated, v.service AS v_service, \
-    v.control_plane AS v_control_plane, v.opened AS v_opened, v.labels AS v_labels, \
-    v.created_at AS v_created_at, v.updated_at AS v_updated_at";
-
-pub(super) fn read_version(row: &AnyRow) -> Result<ProductVersion> {
-    let control_plane = row.optional_uuid("v_control_plane")?;
-    Ok(ProductVersion {
-        id: VersionId(row.uuid("v_id")?),
-        product: ProductId(row.uuid("v_product")?),
-        name: row.text("v_name")?,
-        publish_status: PublishStatus::parse(&row.text("v_publish_status")?)
-            .ok_or(StoreError::Corrupt("product_versions.publish_status"))?,
-        deprecated: row.truth("v_deprecated")?,
-        service: row
-            .optional_uuid("v_service")?
-            .map(|id| GatewayService { id: ServiceId(id), control_plane }),
-        opened: row.truth("v_opened")?,
-        labels: row.labels("v_labels")?,
-        created_at: row.time("v_created_at")?,
-        updated_at: row.time("v_updated_at")?,
-    })
-}
-
-pub(super) async fn version_by_id(conn: &mut AnyConnection, id: VersionId) -> Result<Option<ProductVersion>> {
-    let sql = format!("SELECT {VERSION} FROM product_versions v WHERE v.id = $1");
-    let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_bytes().as_slice()).fetch_optional(conn).await?;
-    row.as_ref().map(read_version).transpose()
-}
-
-/// The version a service serves, if it serves one.
-pub(super) async fn version_of_service(
-    conn: &mut AnyConnection,
-    service: ServiceId,
-) -> Result<Option<ProductVersion>> {
-    let sql = format!("SELECT {VERSION} FROM product_versions v WHERE v.service = $1");
-    let row =
-        sqlx::query(AssertSqlSafe(sql)).bind(service.as_bytes().as_slice()).fetch_optional(conn).await?;
-    row.as_ref().map(read_version).transpose()
-}
-
-impl Writer {
-    /// No service serves the version any more.
-    pub(super) async fn unlink(&mut self, before: &ProductVersion) -> Result<()> {
-        let after = ProductVersion {
-            service: None,
-            opened: false,
-            updated_at: self.now.after(before.updated_at),
-            ..before.clone()
-        };
-        sqlx::query(
-            "UPDATE product_versions SET service = NULL, control_plane = NULL, opened = 0, updated_at = $2 \
-             WHERE id = $1",
-        )
-        .bind(before.id.as_bytes().as_slice())
-        .bind(after.updated_at.0)
-        .execute(self.conn())
-        .await?;
-        self.relink(before.id, before.service.map(|service| service.id), None).await?;
-        self.audit_updated(before, &after).await
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::sql::{Columns as _, signed};
 use super::writer::Writer;
-use super::{Actor, Result, Store, StoreError, auth_strategies, issuers, products, services};
+use super::{Actor, Result, Store, StoreError, auth_strategies, issuers, product_versions, services};
 use crate::model::{AuthStrategy, DeveloperStatus, StatusCode as _, StrategyType, Timestamp};
 
 /// A record as it is to be.
@@ -217,7 +217,7 @@ async fn derive_service(
         let config = StrategyConfig::KeyAuth(found.key_auth.clone());
         (vec![Strategy { id: StrategyId::KEY_AUTH, config }], false)
     };
-    let (strategies, open) = match products::version_of_service(conn, service).await? {
+    let (strategies, open) = match product_versions::version_of_service(conn, service).await? {
         None => by_itself(),
         Some(version) => match auth_strategies::of_version(conn, version.id).await? {
             // A version nobody gave a strategy is no reason to let everybody in.

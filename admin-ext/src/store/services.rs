@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::connections::all_of_service;
 use super::sql::{Columns as _, List};
-use super::{Entity, Result, Store, StoreError, Writer, products};
+use super::{Entity, Result, Store, StoreError, Writer, product_versions};
 use crate::model::{Listed, NewService, Offset, PageRequest, Service, ServicePatch, ServiceRef};
 
 const COLUMNS: &str = "s.id, s.name, s.auto_approve, s.key_auth, s.created_at, s.updated_at";
@@ -151,7 +151,7 @@ impl Writer {
     /// With all connections to it.
     pub async fn delete_service(&mut self, id: ServiceId) -> Result<()> {
         let before = existing(self.conn(), id).await?;
-        if let Some(version) = products::version_of_service(self.conn(), id).await? {
+        if let Some(version) = product_versions::version_of_service(self.conn(), id).await? {
             // What is connected to a version stays so, with no service for now.
             self.unlink(&version).await?;
         }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use app_auth_tests::admin::{Admin, Database};
+use app_auth_tests::audit::lines;
 use app_auth_tests::binaries;
 use app_auth_tests::client::{Answer, Client, send};
 use app_auth_tests::{contract, ports};
@@ -14,18 +15,6 @@ use super::common::on_both;
 
 /// In every secret that these scenarios choose.
 const MARK: &str = "hush-hush";
-
-/// All lines that meet the filters, newest first, read page by page.
-async fn lines(client: &Client, filters: &str) -> Result<Vec<Value>> {
-    let (mut lines, mut next) = (Vec::new(), Some(format!("/audit?size=7&{filters}")));
-    while let Some(path) = next {
-        let page = client.get(&path).await?.expect(200)?.json();
-        lines.extend(page["data"].as_array().into_iter().flatten().cloned());
-        next = page["next"].as_str().map(str::to_owned);
-        ensure!(next.is_some() || page["total"] == lines.len(), "{filters}: {} of {page}", lines.len());
-    }
-    Ok(lines)
-}
 
 fn texts<'a>(lines: &'a [Value], member: &str) -> Vec<&'a str> {
     lines.iter().map(|line| line[member].as_str().unwrap_or_default()).collect()

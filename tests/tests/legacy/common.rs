@@ -1,33 +1,10 @@
-//! What the scenarios share: running on both databases, the usual entities, and answers in a form that is the same on
-//! every run.
+//! What the scenarios share: the usual entities, and answers in a form that is the same on every run.
 
-use anyhow::{Context as _, Result};
-use app_auth_tests::admin::{Admin, Database};
+use anyhow::Result;
+pub use app_auth_tests::admin::{on_both, on_both_with};
 use app_auth_tests::client::{Answer, Client};
 use app_auth_tests::portal::{Application, Portal, Status};
 use serde_json::{Value, json};
-
-/// Runs a scenario against an empty admin extension on each database.
-pub async fn on_both<S>(scenario: S) -> Result<()>
-where
-    S: AsyncFn(&Client) -> Result<()>,
-{
-    on_both_with(&[], scenario).await
-}
-
-/// As [`on_both`], with further environment variables.
-pub async fn on_both_with<S>(environment: &[(&str, &str)], scenario: S) -> Result<()>
-where
-    S: AsyncFn(&Client) -> Result<()>,
-{
-    for database in Database::BOTH {
-        // Shown when the scenario fails an assertion.
-        println!("on {database:?}");
-        let admin = Admin::start_with(database, environment).await?;
-        scenario(admin.client()).await.with_context(|| format!("on {database:?}\n{}", admin.log()))?;
-    }
-    Ok(())
-}
 
 /// An application of an approved developer.
 pub async fn application(client: &Client) -> Result<Application> {

@@ -31,6 +31,7 @@ pub const SCHEMA: Schema = Schema {
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("email", Kind::checked_text(Email::MAX, texts::email)).required(),
         Field::new("status", Kind::Integer { min: 0, max: 3 }).lasting(),
+        Field::new("reason", Kind::checked_text(rules::REASON_MAX, texts::line)),
         Field::new("meta", Kind::JsonText { max: rules::META_MAX, check: texts::json_object }).default("{}"),
         Field::new("custom_id", Kind::checked_text(rules::NAME_MAX, texts::line)),
         Field::new("password", Kind::text(PlainSecret::MAX)).lasting(),
@@ -62,6 +63,9 @@ pub struct DeveloperBody {
     meta: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     roles: Vec<String>,
+    /// Why they have the status, in the words of whoever decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     /// 0 approved, 1 requested, 2 rejected, 3 revoked.
     status: u8,
     updated_at: i64,
@@ -77,6 +81,7 @@ impl From<Developer> for DeveloperBody {
             id: developer.id.0,
             meta: developer.meta.filter(|meta| meta != "{}"),
             roles: developer.roles,
+            reason: developer.reason,
             status: developer.status.code(),
             updated_at: developer.updated_at.seconds(),
         }
@@ -112,6 +117,10 @@ pub struct DeveloperChanges {
     email: Option<String>,
     #[schema(maximum = 3)]
     status: Option<i64>,
+    /// Goes with the status.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    reason: Update<String>,
     #[serde(default)]
     #[schema(value_type = Option<JsonText>)]
     meta: Update<String>,
@@ -188,6 +197,8 @@ pub struct Planned {
 /// Checks everything that can be checked before the change begins, and hashes the password.
 pub async fn plan(app: &App, input: Input) -> Result<Planned, Error> {
     let portal = app.store.portal().await?;
+    let own = app.store.portal_by_id(PortalId::DEFAULT).await?;
+    let first_status = own.map_or(portal.first_status(), |own| own.portal.first_status(&portal));
     let texts = input.coerce;
     let mut checked = SCHEMA.check_insert(input);
     check_proof(&portal, &mut checked);
@@ -197,7 +208,7 @@ pub async fn plan(app: &App, input: Input) -> Result<Planned, Error> {
     let new = NewDeveloper {
         id: input.id.map(DeveloperId),
         email: email(&input.email)?,
-        status: input.status.map_or(Ok(portal.first_status()), status)?,
+        status: input.status.map_or_else(|| Ok(first_status), status)?,
         meta: input.meta,
         custom_id: input.custom_id,
         password_hash: hashed(app, input.password).await?,
@@ -280,7 +291,7 @@ pub async fn update(
         custom_id: changes.custom_id,
         password_hash: hashed(&app, changes.password).await?,
         roles: changes.roles,
-        reason: Update::Keep,
+        reason: changes.reason,
     };
     let updated = kong::change(&app.store, app.kong.as_ref(), &actor, patch, move |writer, patch| {
         Box::pin(async move { Ok::<_, Error>(writer.update_developer(id, patch).await?) })

@@ -4,12 +4,12 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::conventions::{
-    Collection, Filter, Filters, Ids, IfMatch, Input, Member, Object, PageBody, Problem, Query, Rule, reply,
+    Collection, Filter, Filters, Ids, IfMatch, Input, Member, Object, PageBody, Problem, Query, Rule,
+    arguments, bodies, reply,
 };
 use crate::api::App;
 use crate::model::{
@@ -67,30 +67,11 @@ pub struct ProductChanges {
     portal_ids: Option<Vec<PortalId>>,
 }
 
-impl PartialSchema for ProductInput {
-    fn schema() -> RefOr<Schema> {
-        CREATE.openapi()
-    }
-}
-impl ToSchema for ProductInput {}
-
-impl PartialSchema for ProductChanges {
-    fn schema() -> RefOr<Schema> {
-        UPDATE.openapi()
-    }
-}
-impl ToSchema for ProductChanges {}
-
-/// The arguments of the list.
-pub struct ProductArguments;
-
-impl IntoParams for ProductArguments {
-    fn into_params(
-        _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-    ) -> Vec<utoipa::openapi::path::Parameter> {
-        LIST.described()
-    }
-}
+bodies!(ProductInput: CREATE, ProductChanges: UPDATE);
+arguments!(
+    /// The arguments of the list.
+    ProductArguments: LIST
+);
 
 /// A product.
 #[derive(Serialize, ToSchema)]

@@ -4,8 +4,19 @@
 #![expect(unused_qualifications, reason = "the macro that describes an operation writes paths in full")]
 
 mod api_products;
+mod application_auth_strategies;
+mod applications;
 mod conventions;
+mod credentials;
 mod dcr_jobs;
+mod dcr_providers;
+mod developers;
+mod portal_product_versions;
+mod portal_products;
+mod portals;
+mod product_versions;
+mod registrations;
+mod strategy_summary;
 mod verify;
 
 use axum::Router;
@@ -37,9 +48,43 @@ async fn not_found() -> Problem {
 
 fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(api_products::list, api_products::create))
-        .routes(routes!(api_products::get, api_products::update, api_products::delete))
+        .routes(routes!(application_auth_strategies::list, application_auth_strategies::create))
+        .routes(routes!(
+            application_auth_strategies::get,
+            application_auth_strategies::replace,
+            application_auth_strategies::update,
+            application_auth_strategies::delete
+        ))
+        .routes(routes!(dcr_providers::list, dcr_providers::create))
+        .routes(routes!(dcr_providers::get, dcr_providers::update, dcr_providers::delete))
+        .routes(routes!(verify::verify))
         .routes(routes!(dcr_jobs::list))
         .routes(routes!(dcr_jobs::retry))
-        .routes(routes!(verify::verify))
+        .routes(routes!(api_products::list, api_products::create))
+        .routes(routes!(api_products::get, api_products::update, api_products::delete))
+        .routes(routes!(product_versions::list, product_versions::create))
+        .routes(routes!(product_versions::get, product_versions::update, product_versions::delete))
+        .routes(routes!(portals::list, portals::create))
+        .routes(routes!(portals::get, portals::update, portals::delete))
+        .routes(routes!(portal_products::list))
+        .routes(routes!(portal_products::publish))
+        .routes(routes!(portal_product_versions::list, portal_product_versions::create))
+        .routes(routes!(
+            portal_product_versions::get,
+            portal_product_versions::replace,
+            portal_product_versions::update,
+            portal_product_versions::delete
+        ))
+        .routes(routes!(developers::list, developers::create))
+        .routes(routes!(developers::get, developers::update, developers::delete))
+        .routes(routes!(applications::list, applications::create))
+        .routes(routes!(applications::get, applications::update, applications::delete))
+        .routes(routes!(applications::get_any))
+        .routes(routes!(credentials::list, credentials::create))
+        .routes(routes!(credentials::replace, credentials::delete))
+        .routes(routes!(credentials::refresh))
+        .routes(routes!(registrations::list_all))
+        .routes(routes!(registrations::list, registrations::create))
+        .routes(routes!(registrations::get, registrations::update, registrations::delete))
+        .routes(routes!(registrations::granted_scopes))
 }

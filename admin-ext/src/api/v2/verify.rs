@@ -4,7 +4,6 @@ use axum::extract::{Extension, State};
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::conventions::{Ids, Problem, reply};
 use crate::api::App;

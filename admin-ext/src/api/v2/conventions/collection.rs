@@ -1,5 +1,7 @@
 //! Lists of the v2 APIs: `page[size]`, `page[number]`, `sort` and `filter[…]`.
 
+use std::collections::BTreeSet;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::Serialize;
@@ -9,6 +11,12 @@ use utoipa::openapi::path::Parameter as Described;
 
 use super::problem::{Detail, Parameter, Problem, Source};
 use crate::model::{Collected, CollectionRequest, Condition, Operand, Order, Test, Timestamp};
+
+/// Longest text to compare with, in characters.
+const TEXT_MAX: usize = 1024;
+
+/// Most texts to compare with at once.
+const PARTS_MAX: usize = 100;
 
 /// What a list can be sorted and filtered by.
 #[derive(Debug)]
@@ -60,6 +68,7 @@ impl Filter {
     }
 
     fn operand(self, text: &str, field: &str) -> Result<Operand, Parameter> {
+        check_text(text, field)?;
         let wrong = |rule, what: &str| {
             Parameter::new(Source::Query, field, rule, format!("value of \"{field}\" must be {what}"))
         };
@@ -91,19 +100,48 @@ impl Filter {
 
     fn test(self, operator: &str, text: &str, field: &str) -> Result<Test, Parameter> {
         let one = || self.operand(text, field);
-        let list = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let part = |part: &str| check_text(part, field).map(|()| part.to_owned());
         Ok(match operator {
             "eq" => Test::Equal(one()?),
             "neq" => Test::NotEqual(one()?),
-            "oeq" => Test::OneOf(list().map(|part| self.operand(part, field)).collect::<Result<_, _>>()?),
-            "contains" => Test::Contains(text.to_owned()),
-            "ocontains" => Test::ContainsOneOf(list().map(str::to_owned).collect()),
+            "oeq" => {
+                let parts = list(text, field)?.into_iter();
+                Test::OneOf(parts.map(|part| self.operand(part, field)).collect::<Result<_, _>>()?)
+            }
+            "contains" => Test::Contains(part(text)?),
+            "ocontains" => {
+                let parts = list(text, field)?.into_iter();
+                Test::ContainsOneOf(parts.map(part).collect::<Result<_, _>>()?)
+            }
             "lt" => Test::Less(one()?),
             "lte" => Test::LessOrEqual(one()?),
             "gt" => Test::Greater(one()?),
             _ => Test::GreaterOrEqual(one()?),
         })
     }
+}
+
+/// The parts of a list with commas between them.
+fn list<'a>(text: &'a str, field: &str) -> Result<Vec<&'a str>, Parameter> {
+    let parts: Vec<_> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if parts.len() <= PARTS_MAX {
+        return Ok(parts);
+    }
+    let reason = format!("value of \"{field}\" must not have more than {PARTS_MAX} parts");
+    Err(Parameter::new(Source::Query, field, "max_length", reason))
+}
+
+/// What the database cannot look for.
+fn check_text(text: &str, field: &str) -> Result<(), Parameter> {
+    if text.chars().count() > TEXT_MAX {
+        let reason = format!("value of \"{field}\" must not exceed {TEXT_MAX} characters");
+        return Err(Parameter::new(Source::Query, field, "max_length", reason));
+    }
+    if text.contains('\0') {
+        let reason = format!("value of \"{field}\" must not contain NUL characters");
+        return Err(Parameter::new(Source::Query, field, "invalid", reason));
+    }
+    Ok(())
 }
 
 /// The arguments of a list's query, as they came.
@@ -116,6 +154,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
         Ok(Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+}
+
+impl Query {
+    /// The only argument there may be: true or false, and false where it is absent.
+    pub fn flag(&self, flag: &str) -> Result<bool, Problem> {
+        let mut truth = false;
+        let mut wrong = Vec::new();
+        for (name, value) in &self.0 {
+            match (name == flag, value.as_str()) {
+                (false, _) => wrong.push(Parameter::unknown(Source::Query, name)),
+                (true, "true") => truth = true,
+                (true, "false" | "") => truth = false,
+                (true, _) => {
+                    let detail = Detail::Choices(vec!["true".into(), "false".into()]);
+                    let reason = "must be one of [true, false]";
+                    wrong.push(Parameter { detail, ..Parameter::new(Source::Query, name, "enum", reason) });
+                }
+            }
+        }
+        if wrong.is_empty() { Ok(truth) } else { Err(Problem::invalid(wrong)) }
     }
 }
 
@@ -133,8 +192,15 @@ impl Collection {
     pub fn read(&self, query: &Query) -> Result<CollectionRequest, Problem> {
         let mut request = CollectionRequest::default();
         let mut wrong = Vec::new();
+        let mut known = BTreeSet::new();
         for (name, value) in &query.0 {
             let read = match name.as_str() {
+                _ if !known.insert(self.argument(name)) => Err(Parameter::new(
+                    Source::Query,
+                    name,
+                    "invalid",
+                    format!("\"{name}\" is there already"),
+                )),
                 "page[size]" => number(name, value, CollectionRequest::SIZE_DEFAULT).and_then(|size| {
                     let max = CollectionRequest::SIZE_MAX;
                     request.size = size;
@@ -154,6 +220,14 @@ impl Collection {
         if wrong.is_empty() { Ok(request) } else { Err(Problem::invalid(wrong)) }
     }
 
+    /// What there can be one of: an argument, or an operator of a member.
+    fn argument<'a>(&self, name: &'a str) -> &'a str {
+        match name.strip_prefix("filter[").and_then(|rest| rest.split_once(']')) {
+            Some((member, _)) if self.filters == Filters::Deep => member,
+            _ => name,
+        }
+    }
+
     fn order(&self, value: &str) -> Result<Vec<Order>, Parameter> {
         let one = |part: &str| {
             let mut words = part.split_whitespace();
@@ -171,11 +245,11 @@ impl Collection {
             let member = self.sort.iter().find(|member| **member == name)?;
             words.next().is_none().then_some(Order { member, descending })
         };
-        value
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(one)
+        let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let mut known = BTreeSet::new();
+        // Each member once: what is equal by it once is equal by it twice.
+        parts
+            .map(|part| one(part).filter(|order| known.insert(order.member)))
             .collect::<Option<_>>()
             .ok_or_else(|| {
                 let reason =
@@ -304,6 +378,7 @@ fn out_of_range(field: &str, range: &str) -> Parameter {
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PageBody<T> {
     data: Vec<T>,
     meta: PageMeta,
@@ -396,8 +471,27 @@ mod tests {
                 ("filter[status]", "enum"),
             ]
         );
-        for query in ["page[size]=0", "page[size]=-1", "page[number]=0"] {
+        for query in ["page[size]=0", "page[size]=-1", "page[number]=0", "sort=name,name%20desc"] {
             assert!(read(query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_no_database_can_look_for_is_refused() {
+        let (long, many) = ("x".repeat(TEXT_MAX + 1), "a,".repeat(PARTS_MAX + 1));
+        for (query, rule) in [
+            ("filter[name]=a&filter[name][neq]=b".to_owned(), "invalid"),
+            ("page[size]=1&page[size]=1".to_owned(), "invalid"),
+            ("filter[name]=%00".to_owned(), "invalid"),
+            ("filter[name][ocontains]=a,%00".to_owned(), "invalid"),
+            (format!("filter[name][contains]={long}"), "max_length"),
+            (format!("filter[name]={long}"), "max_length"),
+            (format!("filter[name][oeq]={many}"), "max_length"),
+            (format!("filter[name][ocontains]={many}"), "max_length"),
+        ] {
+            let wrong = read(&query).unwrap_err();
+            let rules: Vec<_> = wrong.iter().map(|(_, rule)| *rule).collect();
+            assert_eq!(rules, [rule], "{query}");
         }
     }
 }

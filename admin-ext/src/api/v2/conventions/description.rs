@@ -9,28 +9,52 @@ pub fn described(mut document: OpenApi) -> OpenApi {
     for item in document.paths.paths.values_mut() {
         let lists = item.get.as_ref().is_some_and(has_page);
         if let Some(operation) = &mut item.get {
-            refusals(operation, false, lists);
+            refusals(operation, Method::Read, lists);
         }
-        let writes = [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        // What a PUT finds missing it makes.
+        let makes = |operation: &Operation| operation.responses.responses.contains_key("201");
+        if let Some(operation) = &mut item.put {
+            let method = if makes(operation) { Method::Upsert } else { Method::Write };
+            refusals(operation, method, false);
+        }
+        let writes = [&mut item.post, &mut item.delete, &mut item.patch];
         for operation in writes.into_iter().flatten() {
-            refusals(operation, true, false);
+            refusals(operation, Method::Write, false);
         }
     }
+    let components = document.components.get_or_insert_default();
+    for (name, schema) in [(PROBLEM, problem()), (INVALID, invalid())] {
+        components
+            .schemas
+            .extend(serde_json::from_value(schema).ok().map(|schema| (name.to_owned(), schema)));
+    }
     document
+}
+
+/// The component that describes a refusal.
+const PROBLEM: &str = "RefusedRequest";
+/// The component that describes a 400.
+const INVALID: &str = "InvalidRequest";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Read,
+    Write,
+    /// Writes what there is, or else makes it.
+    Upsert,
 }
 
 fn has_page(operation: &Operation) -> bool {
     operation.parameters.iter().flatten().any(|parameter| json!(parameter)["name"] == "page[size]")
 }
 
-fn refusals(operation: &mut Operation, writes: bool, lists: bool) {
+fn refusals(operation: &mut Operation, method: Method, lists: bool) {
     let by_id = operation.parameters.iter().flatten().any(|parameter| json!(parameter)["in"] == "path");
     let body = operation.request_body.is_some();
     let mut add = |status: &str, about: &str| {
-        let schema = if status == "400" { bad_request() } else { problem() };
-        let response =
-            json!({"description": about, "content": {"application/problem+json": {"schema": schema}}});
-        if let Ok(response) = serde_json::from_value::<Response>(response) {
+        let mut refusal = refusal(status);
+        refusal["description"] = about.into();
+        if let Ok(response) = serde_json::from_value::<Response>(refusal) {
             operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response));
         }
     };
@@ -39,11 +63,11 @@ fn refusals(operation: &mut Operation, writes: bool, lists: bool) {
     }
     add("401", "No valid admin token");
     add("403", "Not allowed");
-    if by_id {
+    if by_id && method != Method::Upsert {
         add("404", "There is no such thing");
     }
     add("408", "The request took too long; nothing has changed");
-    if writes && by_id {
+    if method != Method::Read && by_id {
         add("412", "`If-Match` names another state than the resource is in; nothing has changed");
     }
     if body {
@@ -51,6 +75,22 @@ fn refusals(operation: &mut Operation, writes: bool, lists: bool) {
         add("415", "The body is not JSON");
     }
     add("503", "The database is busy, try again; nothing has changed");
+    // What an operation describes itself says only why.
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && (status.starts_with('4') || status.starts_with('5'))
+            && response.content.is_empty()
+            && let Ok(whole) = serde_json::from_value::<Response>(refusal(status))
+        {
+            response.content = whole.content;
+        }
+    }
+}
+
+fn refusal(status: &str) -> Value {
+    let name = if status == "400" { INVALID } else { PROBLEM };
+    let schema = json!({"$ref": format!("#/components/schemas/{name}")});
+    json!({"description": "", "content": {"application/problem+json": {"schema": schema}}})
 }
 
 fn members() -> Value {
@@ -64,24 +104,39 @@ fn members() -> Value {
 }
 
 fn problem() -> Value {
-    json!({"type": "object", "required": ["status", "title", "instance", "detail"], "properties": members()})
+    json!({
+        "type": "object", "description": "Why a request is refused (RFC 9457)",
+        "required": ["status", "title", "instance", "detail"], "properties": members(),
+    })
 }
 
-fn bad_request() -> Value {
-    let item = json!({
-        "type": "object", "required": ["field", "reason"], "additionalProperties": false,
-        "properties": {
-            "field": {"type": "string"},
-            "rule": {"type": ["string", "null"]},
+fn invalid() -> Value {
+    let item = |rule: Value, detail: &[(&str, Value)]| {
+        let mut properties = json!({
+            "field": {"type": "string", "description": "Its path, such as `configs.key-auth` or `filter[name]`"},
+            "rule": rule,
             "source": {"type": "string", "enum": ["body", "query", "path", "header"]},
             "reason": {"type": "string", "description": "What is wrong, in words"},
-            "minimum": {"type": "integer", "description": "Of `min_length`"},
-            "choices": {"type": "array", "items": {}, "description": "Of `enum`"},
-            "dependents": {"type": ["array", "null"], "items": {}, "description": "Of `dependent_fields`"},
-        },
-    });
+        });
+        let mut required = vec!["field", "rule", "source", "reason"];
+        for (name, schema) in detail {
+            properties[*name] = schema.clone();
+            required.push(name);
+        }
+        json!({"type": "object", "required": required, "additionalProperties": false, "properties": properties})
+    };
+    let rule = |rules: &[&str]| json!({"type": "string", "enum": rules});
+    let list = json!({"type": "array", "items": {}, "minItems": 1, "uniqueItems": true});
+    let items = [
+        item(rule(&super::problem::RULES), &[]),
+        item(rule(&["min_length"]), &[("minimum", json!({"type": "integer"}))]),
+        item(rule(&["enum"]), &[("choices", list.clone())]),
+        item(rule(&["dependent_fields"]), &[("dependents", list)]),
+    ];
     let mut json = problem();
-    json["properties"]["invalid_parameters"] = json!({"type": "array", "items": item, "minItems": 1});
+    json["description"] = "What is wrong with a request, parameter by parameter (RFC 9457)".into();
+    json["properties"]["invalid_parameters"] =
+        json!({"type": "array", "items": {"oneOf": items}, "minItems": 1, "uniqueItems": true});
     json["required"] = json!(["status", "title", "instance", "detail", "invalid_parameters"]);
     json
 }

@@ -9,6 +9,7 @@ mod precondition;
 mod problem;
 pub mod reply;
 mod rules;
+mod schemas;
 
 pub use self::body::Input;
 pub use self::collection::{Collection, Filter, Filters, PageBody, Query};
@@ -17,3 +18,4 @@ pub use self::path::Ids;
 pub use self::precondition::IfMatch;
 pub use self::problem::{Detail, Parameter, Problem, Source, render};
 pub use self::rules::{Member, Object, Rule, Union};
+pub(super) use self::schemas::{arguments, bodies};

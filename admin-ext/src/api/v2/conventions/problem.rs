@@ -14,6 +14,28 @@ use crate::idp::ClientError;
 use crate::kong::Refusal;
 use crate::store::{Entity, StoreError};
 
+/// The rules that need no detail.
+pub const RULES: [&str; 15] = [
+    "required",
+    "max_length",
+    "is_array",
+    "is_boolean",
+    "is_date_time",
+    "is_fqdn",
+    "is_integer",
+    "is_label",
+    "is_number",
+    "is_object",
+    "is_string",
+    "is_uuid",
+    "invalid",
+    "matches_regex",
+    "unknown_property",
+];
+
+/// Most parameters that one answer names.
+const PARAMETERS_MAX: usize = 200;
+
 /// Where a parameter came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -96,10 +118,16 @@ impl Problem {
         Self { status, title, detail: detail.into(), invalid_parameters: Vec::new() }
     }
 
-    /// 400 with every parameter that is wrong.
+    /// 400 with every parameter that is wrong, each once; of very many, the first.
     pub fn invalid(parameters: Vec<Parameter>) -> Self {
+        let mut unique: Vec<Parameter> = Vec::with_capacity(parameters.len().min(PARAMETERS_MAX));
+        for parameter in parameters {
+            if unique.len() < PARAMETERS_MAX && !unique.contains(&parameter) {
+                unique.push(parameter);
+            }
+        }
         Self {
-            invalid_parameters: parameters,
+            invalid_parameters: unique,
             ..Self::new(StatusCode::BAD_REQUEST, "Invalid Request", "Invalid Parameters")
         }
     }
@@ -183,6 +211,9 @@ pub async fn render(request: Request, next: Next) -> Response {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Unique { entity: Entity::Connection, field: "composite_id", .. } => {
+                Self::conflict("the application is registered for it already")
+            }
             StoreError::Unique { entity, field, .. } => {
                 Self::conflict(format!("another {} has this {field} already", entity.noun()))
             }

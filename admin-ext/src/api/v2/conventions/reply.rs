@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::precondition::etag;
 use crate::model::Timestamp;
 
-/// A time as the v2 APIs show it: RFC 3339 in UTC, to the millisecond.
+/// A time as the v2 APIs show it: RFC 3339 in UTC, to the millisecond. One that no calendar has is the last there is.
 pub fn time(time: Timestamp) -> String {
-    let time = jiff::Timestamp::from_millisecond(time.0).unwrap_or_default();
+    let time = jiff::Timestamp::from_millisecond(time.0).unwrap_or(jiff::Timestamp::MAX);
     format!("{time:.3}")
 }
 

@@ -42,7 +42,7 @@ pub enum Rule {
         pattern: &'static str,
         fits: fn(&str) -> bool,
     },
-    /// An absolute http or https URL.
+    /// An absolute http or https URL, without a password: what is shown to everybody holds no secret.
     Url {
         max: u64,
     },
@@ -69,8 +69,12 @@ pub enum Rule {
     Object(&'static Object),
     /// An object by any names.
     Map(&'static Rule),
+    /// Null, or this.
+    OrNull(&'static Rule),
     /// Exactly one of these members.
     OneOf(&'static [(&'static str, &'static Object)]),
+    /// One of these objects. Which one is for the resource to know, and to check.
+    AnyOf(&'static [&'static Object]),
     /// Names and values; see [`labels`].
     Labels,
     /// Names and values; null takes one away.
@@ -233,7 +237,14 @@ impl Rule {
                 }
                 _ => wrong.push(not_an_object(field)),
             },
+            Self::OrNull(rule) => {
+                if !value.is_null() {
+                    rule.check(value, field, wrong);
+                }
+            }
             Self::OneOf(variants) => check_one_of(value, field, variants, wrong),
+            Self::AnyOf(_) if !value.is_object() => wrong.push(not_an_object(field)),
+            Self::AnyOf(_) => {}
             Self::Labels => check_labels(value, field, false, wrong),
             Self::LabelChanges => check_labels(value, field, true, wrong),
             _ => match value.as_str() {
@@ -265,8 +276,13 @@ impl Rule {
             }
             Self::Url { max } => {
                 let is_url = || {
-                    Url::parse(text)
-                        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+                    Url::parse(text).is_ok_and(|url| {
+                        matches!(url.scheme(), "http" | "https")
+                            && url.has_host()
+                            && url.username().is_empty()
+                            && url.password().is_none()
+                            && !text.contains(|c: char| c.is_control() || c.is_whitespace())
+                    })
                 };
                 if length(0, *max) && !is_url() {
                     wrong.push(Parameter::body(field, "invalid", format!("\"{field}\" must be a valid URL")));
@@ -322,12 +338,16 @@ impl Rule {
             }
             Self::Object(object) => object.json(),
             Self::Map(rule) => json!({"type": "object", "additionalProperties": rule.json()}),
+            Self::OrNull(rule) => nullable(rule.json()),
             Self::OneOf(variants) => {
                 let variant = |(name, object): &(&str, &Object)| {
                     json!({"type": "object", "required": [name], "additionalProperties": false,
                         "properties": {(*name): object.json()}})
                 };
                 json!({"oneOf": variants.iter().map(variant).collect::<Vec<_>>()})
+            }
+            Self::AnyOf(variants) => {
+                json!({"anyOf": variants.iter().map(|object| object.json()).collect::<Vec<_>>()})
             }
             Self::Labels | Self::LabelChanges => {
                 let value = json!({"type": "string", "minLength": 1, "maxLength": labels::LABEL_MAX,

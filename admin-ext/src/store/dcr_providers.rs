@@ -70,7 +70,7 @@ impl Store {
         self.provider_by_id(&mut *self.reader().await?, id).await
     }
 
-    async fn provider_by_id(
+    pub(super) async fn provider_by_id(
         &self,
         conn: &mut AnyConnection,
         id: DcrProviderId,

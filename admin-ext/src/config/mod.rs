@@ -17,6 +17,7 @@ pub use self::settings::Settings;
 use self::settings::UnknownName;
 use self::values::{Value, value, wrong};
 use crate::api::ApiSettings;
+use crate::idp::IdpConfig;
 use crate::kong::{AttachAs, FilterAddress, KongConfig};
 use crate::mail::{Account, Encryption, MailConfig, Mechanism};
 use crate::model::{
@@ -52,6 +53,7 @@ pub struct Config {
     pub kong: Option<KongConfig>,
     /// Where filters on Kong find the admin extension, as `host:port`.
     pub filter_address: String,
+    pub idp: IdpConfig,
 }
 
 pub use self::values::ConfigError;
@@ -95,6 +97,7 @@ impl Config {
             mail: mail(settings)?,
             kong: kong(settings, &filter_address)?,
             filter_address,
+            idp: idp(settings)?,
         })
     }
 
@@ -290,6 +293,24 @@ fn host_and_port(text: &str) -> Result<String, &'static str> {
             && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
     if fits { Ok(text.to_owned()) } else { Err("expected host:port") }
+}
+
+fn idp(settings: &Settings) -> Result<IdpConfig, ConfigError> {
+    let default = |key: &str, text: &str| Url::parse(text).map_err(|_| wrong(key, "expected a URL"));
+    let timeout = value!(settings.idp_timeout).count(10_000, 100..=20_000)?;
+    Ok(IdpConfig {
+        allow_http: value!(settings.idp_allow_http).truth(false)?,
+        timeout: Duration::from_millis(timeout),
+        ca_file: value!(settings.idp_ca_file).text().map(PathBuf::from),
+        azure_login: match value!(settings.idp_azure_login_url).read(url)? {
+            Some(url) => url,
+            None => default("idp_azure_login_url", "https://login.microsoftonline.com")?,
+        },
+        azure_graph: match value!(settings.idp_azure_graph_url).read(url)? {
+            Some(url) => url,
+            None => default("idp_azure_graph_url", "https://graph.microsoft.com")?,
+        },
+    })
 }
 
 /// Every setting, without its secrets.

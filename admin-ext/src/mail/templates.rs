@@ -158,6 +158,7 @@ fn sample() -> MailContext {
         application_id: Some(Uuid::nil()),
         service: Some("service".into()),
         status: Some("approved".into()),
+        reason: None,
     }
 }
 

@@ -96,7 +96,7 @@ fn differences(exchange: &Exchange<'_>) -> Result<()> {
         Some(content) => {
             let (name, _) =
                 content.iter().find(|(name, _)| *name == media).context("another content type")?;
-            if media == "application/json" {
+            if media == "application/json" || media == "application/problem+json" {
                 let body = serde_json::from_slice(exchange.body).context("the body is no JSON")?;
                 let schema = format!("{pointer}/responses/{status}/content/{}/schema", escape(name));
                 validate(&schema, &body).context("the answer")?;
@@ -109,19 +109,53 @@ fn differences(exchange: &Exchange<'_>) -> Result<()> {
             .into_iter()
             .flatten()
             .filter(|parameter| parameter["in"] == "query")
-            .filter_map(|parameter| parameter["name"].as_str())
             .collect();
-        let unknown = exchange.arguments.iter().find(|argument| !known.contains(&argument.as_str()));
+        let unknown = exchange.arguments.iter().find(|argument| !known.iter().any(|it| names(it, argument)));
         ensure!(unknown.is_none(), "the argument {unknown:?} is not described");
         if let Some(sent) = &exchange.sent
             && !described["requestBody"].is_null()
         {
             let schema = format!("{pointer}/requestBody/content/application~1json/schema");
-            let sent = without_repeats(&nested(sent), &schema, exchange);
+            // Names with dots are the legacy API's; the names of labels may have them, too.
+            let sent = if path.starts_with("/v2/") { sent.clone() } else { nested(sent) };
+            let sent = without_repeats(&sent, &schema, exchange);
             validate(&schema, &sent).context("the request")?;
         }
     }
     Ok(())
+}
+
+/// Whether a described parameter has an argument's name, such as `filter[name][eq]` where it is a deep object.
+fn names(parameter: &'static Value, argument: &str) -> bool {
+    let name = parameter["name"].as_str().unwrap_or_default();
+    if parameter["style"] != "deepObject" {
+        return name == argument;
+    }
+    let Some(path) = argument.strip_prefix(name).and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']'))
+    else {
+        return false;
+    };
+    let mut schemas = vec![resolved(&parameter["schema"])];
+    for member in path.split("][") {
+        let inner = schemas.iter().flat_map(|schema| choices(schema));
+        schemas = inner.filter_map(|schema| schema["properties"].get(member).map(resolved)).collect();
+    }
+    // As the last member it must be able to hold a text.
+    schemas.iter().flat_map(|schema| choices(schema)).any(|schema| schema["type"] == "string")
+}
+
+/// What a schema lets a value be one of: the schema itself, or its choices.
+fn choices(schema: &'static Value) -> Vec<&'static Value> {
+    match schema["oneOf"].as_array() {
+        Some(all) => all.iter().flat_map(|choice| choices(resolved(choice))).collect(),
+        None => vec![schema],
+    }
+}
+
+/// The schema itself, where another refers to it.
+fn resolved(schema: &'static Value) -> &'static Value {
+    let target = schema["$ref"].as_str().and_then(|target| DOCUMENT.pointer(target.trim_start_matches('#')));
+    target.unwrap_or(schema)
 }
 
 /// A body whose dotted names are nested, as they are read.
@@ -151,7 +185,7 @@ fn without_repeats(sent: &Value, schema: &str, exchange: &Exchange<'_>) -> Value
 /// The members that a schema names.
 fn members_of(schema: &'static Value) -> Vec<&'static str> {
     let own = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    let parts = schema["allOf"].as_array().into_iter().flatten();
+    let parts = ["allOf", "oneOf"].iter().filter_map(|name| schema[*name].as_array()).flatten();
     let target = schema["$ref"].as_str().and_then(|target| DOCUMENT.pointer(target.trim_start_matches('#')));
     own.chain(parts.chain(target).flat_map(members_of)).collect()
 }
@@ -292,6 +326,59 @@ mod tests {
         assert!(answer(201, &good).is_err());
         assert!(answer(500, &json!({"message": "x"})).is_err());
         assert!(answer(404, &json!({"message": "Not found"})).is_ok());
+    }
+
+    #[test]
+    fn a_problem_that_is_not_as_described_is_noticed() {
+        let refused = |body: &Value| {
+            check(&Exchange {
+                method: &Method::POST,
+                path: "/v2/api-products",
+                arguments: &[],
+                sent: None,
+                status: 400,
+                content_type: "application/problem+json",
+                body: body.to_string().as_bytes(),
+            })
+        };
+        let problem = |item: Value| {
+            json!({"status": 400, "title": "x", "instance": "kong:trace:1", "detail": "x",
+                "invalid_parameters": [item]})
+        };
+        let good = json!({"field": "name", "rule": "required", "source": "body", "reason": "x"});
+        refused(&problem(good.clone())).unwrap_or_else(|error| panic!("{error:?}"));
+        for (member, value) in [("rule", json!("min_length")), ("rule", json!("x")), ("surprise", json!(1))] {
+            let mut bad = good.clone();
+            bad[member] = value;
+            assert!(refused(&problem(bad)).is_err(), "{member}");
+        }
+        assert!(
+            refused(&json!({"status": 400, "title": "x", "instance": "kong:trace:1", "detail": "x"}))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn filters_of_a_deep_object_are_described_member_by_member() {
+        let listed = |argument: &str| {
+            check(&Exchange {
+                method: &Method::GET,
+                path: "/v2/api-products",
+                arguments: &[argument.to_owned()],
+                sent: None,
+                status: 200,
+                content_type: "application/json",
+                body: json!({"data": [], "meta": {"page": {"number": 1, "size": 10, "total": 0}}})
+                    .to_string()
+                    .as_bytes(),
+            })
+        };
+        for good in ["filter[name]", "filter[name][contains]", "filter[id][oeq]", "page[size]"] {
+            listed(good).unwrap_or_else(|error| panic!("{good}: {error:?}"));
+        }
+        for bad in ["filter", "filter[x]", "filter[id][contains]", "filter[name][eq][eq]", "filter[name"] {
+            assert!(listed(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -3,3 +3,9 @@
 
 mod api_products;
 mod common;
+mod dcr_provider_rules;
+mod dcr_providers;
+mod lists;
+mod preconditions;
+mod strategies;
+mod strategy_rules;

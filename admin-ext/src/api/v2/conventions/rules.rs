@@ -170,9 +170,7 @@ impl Object {
         if !required.is_empty() {
             json["required"] = required.into();
         }
-        if !self.open {
-            json["additionalProperties"] = false.into();
-        }
+        json["additionalProperties"] = self.open.into();
         json
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::api::{self, App};
 use crate::config::Config;
-use crate::idp::Clients;
+use crate::idp::{self, Clients, Idp};
 use crate::kong::Kong;
 use crate::mail::{self, Mailer};
 use crate::model::PlainSecret;
@@ -49,7 +49,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         let store = store.clone();
         background.spawn(async move { kong.keep_telling(&store).await });
     }
-    let clients = Clients::new(store.clone(), kong.clone());
+    let idp = Idp::new(&config.idp)?;
+    let clients = Clients::new(store.clone(), kong.clone(), idp.clone());
+    let sweeping = clients.clone();
+    background.spawn(async move { sweeping.keep_sweeping().await });
+    let asking = store.clone();
+    background.spawn(async move { idp::issuers::keep_fetching(&asking, &idp.http).await });
     let settings = Arc::new(config.api);
     let app = App { store: store.clone(), nodes: nodes.clone(), mailer, clients, kong, settings, stopping };
     let router = api::router(app).into_make_service_with_connect_info::<SocketAddr>();

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::config::{Config, Settings};
+use crate::idp::Idp;
 use crate::mail::Mailer;
 use crate::model::{
     Application, Clock, Developer, DeveloperStatus, Email, Entropy as _, KeyAuthConfig, NewApplication,
@@ -20,6 +21,11 @@ use crate::model::{
     Timestamp,
 };
 use crate::store::{Actor, AuditEntry, AuditFilter, Store, StoreOptions, Writer};
+
+/// What calls identity providers, with no settings.
+pub fn idp() -> Idp {
+    Idp::new(&Config::new(&Settings::default()).unwrap().idp).unwrap()
+}
 
 /// A clock that stands still until it is moved.
 #[derive(Default)]

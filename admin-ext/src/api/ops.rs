@@ -101,6 +101,14 @@ async fn metrics(State(app): State<App>) -> Response {
         metrics::gauge!("app_auth_admin_kong_pending").set(as_f64(markers.pending));
         metrics::gauge!("app_auth_admin_kong_refused").set(as_f64(markers.refused));
     }
+    if let Ok(jobs) = app.store.dcr_jobs_count().await {
+        metrics::gauge!("app_auth_admin_dcr_jobs").set(as_f64(jobs));
+    }
+    if let Ok(issuers) = app.store.issuer_counts().await {
+        metrics::gauge!("app_auth_admin_issuers").set(as_f64(issuers.all));
+        metrics::gauge!("app_auth_admin_issuers_unknown").set(as_f64(issuers.unknown));
+        metrics::gauge!("app_auth_admin_issuers_failing").set(as_f64(issuers.failing));
+    }
     recorder.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render()).into_response()
 }
@@ -166,6 +174,25 @@ pub fn recorder() -> &'static PrometheusHandle {
         metrics::describe_counter!(
             "app_auth_admin_kong_calls_total",
             "Calls of Kong's Admin API by outcome."
+        );
+        metrics::describe_counter!(
+            "app_auth_admin_idp_calls_total",
+            "Calls of identity providers by outcome."
+        );
+        metrics::describe_gauge!(
+            "app_auth_admin_dcr_jobs",
+            "Things identity providers have still to be told."
+        );
+        metrics::describe_counter!(
+            "app_auth_admin_dcr_unknown_total",
+            "Clients that an identity provider may have without our knowing, and cannot be asked about."
+        );
+        metrics::describe_gauge!("app_auth_admin_issuers", "Issuers of tokens that strategies name.");
+        metrics::describe_gauge!("app_auth_admin_issuers_unknown", "Those of them nothing is known of yet.");
+        metrics::describe_gauge!("app_auth_admin_issuers_failing", "Those of them that do not answer.");
+        metrics::describe_counter!(
+            "app_auth_admin_issuer_fetches_total",
+            "Attempts to fetch an issuer's metadata and keys by outcome."
         );
         handle
     })

@@ -19,7 +19,7 @@ use crate::idp::Clients;
 use crate::model::{Email, NewDeveloper, PlainSecret};
 use crate::nodes::Nodes;
 use crate::store::TokenKind;
-use crate::testing::{TestStore, World, actor, mailer, new_service};
+use crate::testing::{TestStore, World, actor, idp, mailer, new_service};
 
 struct TestApi {
     test: TestStore,
@@ -57,7 +57,7 @@ impl TestApi {
             store: test.store.clone(),
             nodes: nodes.clone(),
             mailer: mailer(),
-            clients: Clients::new(test.store.clone(), None),
+            clients: Clients::new(test.store.clone(), None, idp()),
             kong: None,
             settings: Arc::new(settings),
             stopping,

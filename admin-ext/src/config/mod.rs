@@ -17,6 +17,7 @@ pub use self::settings::Settings;
 use self::settings::UnknownName;
 use self::values::{Value, value, wrong};
 use crate::api::ApiSettings;
+use crate::idp::IdpConfig;
 use crate::kong::KongConfig;
 use crate::mail::{Account, Encryption, MailConfig, Mechanism};
 use crate::model::{
@@ -50,6 +51,7 @@ pub struct Config {
     pub portal: PortalConfig,
     pub mail: MailConfig,
     pub kong: Option<KongConfig>,
+    pub idp: IdpConfig,
 }
 
 pub use self::values::ConfigError;
@@ -89,6 +91,7 @@ impl Config {
             portal: portal(settings)?,
             mail: mail(settings)?,
             kong: kong(settings)?,
+            idp: idp(settings)?,
         })
     }
 
@@ -263,6 +266,24 @@ fn kong(settings: &Settings) -> Result<Option<KongConfig>, ConfigError> {
     let token = value!(settings.kong_admin_token).secret();
     let timeout = value!(settings.kong_timeout).count(5000, 100..=60_000)?;
     Ok(admin_url.map(|admin_url| KongConfig { admin_url, token, timeout: Duration::from_millis(timeout) }))
+}
+
+fn idp(settings: &Settings) -> Result<IdpConfig, ConfigError> {
+    let default = |key: &str, text: &str| Url::parse(text).map_err(|_| wrong(key, "expected a URL"));
+    let timeout = value!(settings.idp_timeout).count(10_000, 100..=20_000)?;
+    Ok(IdpConfig {
+        allow_http: value!(settings.idp_allow_http).truth(false)?,
+        timeout: Duration::from_millis(timeout),
+        ca_file: value!(settings.idp_ca_file).text().map(PathBuf::from),
+        azure_login: match value!(settings.idp_azure_login_url).read(url)? {
+            Some(url) => url,
+            None => default("idp_azure_login_url", "https://login.microsoftonline.com")?,
+        },
+        azure_graph: match value!(settings.idp_azure_graph_url).read(url)? {
+            Some(url) => url,
+            None => default("idp_azure_graph_url", "https://graph.microsoft.com")?,
+        },
+    })
 }
 
 /// Every setting, without its secrets.

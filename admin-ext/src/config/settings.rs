@@ -166,6 +166,17 @@ settings! {
     kong_admin_token,
     /// Milliseconds a call to it may take. [default: 5000]
     kong_timeout,
+
+    /// `true` calls identity providers over plain http too, and those on this machine. [default: false]
+    idp_allow_http,
+    /// Milliseconds a call to an identity provider may take. [default: 10000]
+    idp_timeout,
+    /// PEM file of authorities that sign identity providers' certificates. [default: the system's alone]
+    idp_ca_file,
+    /// Where Azure gives tokens. [default: https://login.microsoftonline.com]
+    idp_azure_login_url,
+    /// Azure's Graph. [default: https://graph.microsoft.com]
+    idp_azure_graph_url,
 }
 
 /// Why a file's settings cannot be used.

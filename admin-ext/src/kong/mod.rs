@@ -4,7 +4,7 @@
 //! change while its caller waits, so that Kong's refusals reach them; [`Kong::keep_telling`] tells whatever is left.
 
 mod admin_api;
-mod backoff;
+pub(crate) mod backoff;
 mod change;
 mod coerce;
 mod presence;
@@ -22,7 +22,7 @@ use self::presence::Presence;
 use crate::model::PlainSecret;
 
 pub use self::admin_api::Refusal;
-pub use self::change::{Changed, Sync, change};
+pub use self::change::{Changed, Making, Sync, change};
 
 /// Which Kong, and how to call it.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl Kong {
     }
 
     /// How long a claim holds, in milliseconds: nothing more is told once the time for one thing has passed.
-    fn claim_ms(&self) -> i64 {
+    pub(crate) fn claim_ms(&self) -> i64 {
         i64::try_from((self.telling_time() * 2 + SLACK).as_millis()).unwrap_or(i64::MAX)
     }
 }

@@ -43,6 +43,12 @@ impl Application {
         self.strategy.unwrap_or(StrategyId::KEY_AUTH)
     }
 
+    /// The name its client has at an identity provider: it holds the application's id, so that the client can be found by
+    /// it.
+    pub fn client_name(&self) -> String {
+        client_name(&self.name, self.id)
+    }
+
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         rules::text("name", &self.name, rules::NAME_MAX)?;
         if !self.redirect_uri.is_empty() {
@@ -59,6 +65,12 @@ impl Application {
         rules::meta(self.meta.as_deref())?;
         rules::header_text("custom_id", self.custom_id.as_deref(), CredentialRecord::CUSTOM_ID_MAX)
     }
+}
+
+/// See [`Application::client_name`]. Providers allow names of at least 256 characters.
+pub fn client_name(name: &str, id: ApplicationId) -> String {
+    let name: String = name.chars().take(200).collect();
+    format!("{name} ({id})")
 }
 
 /// An application with what other entities say about it.

@@ -6,10 +6,12 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::sql::{Columns as _, List, count, json_labels, json_texts};
-use super::{Entity, Result, Store, StoreError, Writer, connections, credentials, developers, portals};
+use super::{
+    Entity, Result, Store, StoreError, Writer, auth_strategies, connections, credentials, developers, portals,
+};
 use crate::model::{
     Application, ApplicationPatch, DcrClient, DcrProviderId, Listed, NewApplication, NewCredential,
-    NewSecret, Offset, PageRequest, labels,
+    NewSecret, Offset, PageRequest, Update, labels, rules::Invalid,
 };
 
 /// Of the table `applications a`; the names do not clash in joins.
@@ -45,7 +47,7 @@ pub(super) fn read(row: &AnyRow) -> Result<Application> {
     })
 }
 
-async fn by_id(conn: &mut AnyConnection, id: ApplicationId) -> Result<Option<Application>> {
+pub(super) async fn by_id(conn: &mut AnyConnection, id: ApplicationId) -> Result<Option<Application>> {
     let row = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM applications a WHERE a.id = $1")))
         .bind(id.as_bytes().as_slice())
         .fetch_optional(conn)
@@ -126,6 +128,7 @@ impl Writer {
             None => portals::default_strategy(self.conn(), portal).await?,
             given => given,
         };
+        self.check_client(strategy, new.dcr.as_ref()).await?;
         let limit = self.store.limits().applications_per_developer;
         let sql = "SELECT COUNT(*) AS n FROM applications WHERE developer = $1";
         if count(self.conn(), sql, |query| query.bind(developer.as_bytes().to_vec())).await? >= limit {
@@ -190,6 +193,9 @@ impl Writer {
         patch: ApplicationPatch,
     ) -> Result<Application> {
         let before = existing_of(self.conn(), developer, id).await?;
+        if before.dcr.is_some() && patch.client_id != Update::Keep {
+            return Err(Invalid::new("client_id", "the identity provider chooses it").into());
+        }
         let mut after = before.clone();
         after.name = patch.name.unwrap_or(after.name);
         after.redirect_uri = patch.redirect_uri.unwrap_or(after.redirect_uri);
@@ -197,7 +203,7 @@ impl Writer {
         patch.meta.apply(&mut after.meta);
         patch.custom_id.apply(&mut after.custom_id);
         patch.client_id.apply(&mut after.client_id);
-        labels::change(&mut after.labels, patch.labels);
+        labels::change("labels", &mut after.labels, patch.labels)?;
         after.scopes = patch.scopes.unwrap_or(after.scopes);
         after.updated_at = self.now.after(before.updated_at);
         after.check()?;
@@ -229,6 +235,18 @@ impl Writer {
         Ok(after)
     }
 
+    /// An application whose strategy registers clients has one.
+    async fn check_client(&mut self, strategy: Option<StrategyId>, dcr: Option<&DcrClient>) -> Result<()> {
+        let Some(strategy) = strategy else { return Ok(()) };
+        let strategy = auth_strategies::by_id(self.conn(), strategy).await?;
+        let provider = strategy.and_then(|strategy| strategy.dcr_provider);
+        if provider == dcr.map(|dcr| dcr.provider) {
+            return Ok(());
+        }
+        Err(Invalid::new("auth_strategy_id", "the clients of its applications are made by a DCR provider")
+            .into())
+    }
+
     /// With its credentials and connections.
     pub async fn delete_application(&mut self, developer: DeveloperId, id: ApplicationId) -> Result<()> {
         existing_of(self.conn(), developer, id).await?;
@@ -252,6 +270,7 @@ pub(super) async fn delete(writer: &mut Writer, id: ApplicationId) -> Result<()>
         .await?;
     writer.touch_application(id);
     writer.mark_application(Some(&before), None);
+    writer.orphan_client(&before).await?;
     writer.audit_deleted(&before).await
 }
 

@@ -10,6 +10,7 @@ mod auth_strategies;
 mod collection;
 mod connections;
 mod credentials;
+mod dcr_jobs;
 mod dcr_providers;
 mod developer_credentials;
 mod developers;
@@ -50,8 +51,10 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub use audit_log::{AuditEntry, AuditFilter};
+pub use dcr_jobs::{ClientContext, DcrJob, JobDetails, JobKind, NewJob};
 pub use developers::DeveloperLine;
 pub use error::{Entity, FeedError, StoreError};
+pub use issuers::{DueIssuer, IssuerCounts};
 pub use nodes::StoredNode;
 pub use open::{Limits, Reveal, StoreOptions};
 pub use portal_versions::PortalVersionChanged;

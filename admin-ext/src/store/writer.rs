@@ -32,6 +32,10 @@ pub struct Writer {
     pub(super) mails: Mails,
     /// What Kong has to be told.
     pub(super) kong: Marks,
+    /// A strategy names an issuer that it did not name before.
+    pub(super) new_issuer: bool,
+    /// An identity provider has to be told something.
+    pub(super) dcr_jobs: bool,
     began: Instant,
 }
 
@@ -86,6 +90,8 @@ impl Store {
             issuers: BTreeSet::new(),
             mails: Mails::default(),
             kong: Marks::default(),
+            new_issuer: false,
+            dcr_jobs: false,
             began,
         })
     }
@@ -132,6 +138,12 @@ impl Writer {
         }
         if kong_news {
             self.store.kong_news().notify_one();
+        }
+        if self.new_issuer {
+            self.store.issuer_news().notify_one();
+        }
+        if self.dcr_jobs {
+            self.store.dcr_news().notify_one();
         }
         metrics::histogram!("app_auth_admin_write_seconds").record(self.began.elapsed().as_secs_f64());
         Ok(revision)

@@ -1,6 +1,7 @@
 //! The v2 APIs through their public door, on both databases: auth strategies and DCR providers, and the portals and API
 //! products they govern.
 
+mod agreement;
 mod api_products;
 mod common;
 mod dcr_provider_rules;

@@ -8,6 +8,7 @@ mod application_auth_strategies;
 mod applications;
 mod conventions;
 mod credentials;
+mod dcr_jobs;
 mod dcr_providers;
 mod developers;
 mod portal_product_versions;
@@ -16,6 +17,7 @@ mod portals;
 mod product_versions;
 mod registrations;
 mod strategy_summary;
+mod verify;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
@@ -55,6 +57,9 @@ fn endpoints() -> OpenApiRouter<App> {
         ))
         .routes(routes!(dcr_providers::list, dcr_providers::create))
         .routes(routes!(dcr_providers::get, dcr_providers::update, dcr_providers::delete))
+        .routes(routes!(verify::verify))
+        .routes(routes!(dcr_jobs::list))
+        .routes(routes!(dcr_jobs::retry))
         .routes(routes!(api_products::list, api_products::create))
         .routes(routes!(api_products::get, api_products::update, api_products::delete))
         .routes(routes!(product_versions::list, product_versions::create))

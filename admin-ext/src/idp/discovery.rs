@@ -1,0 +1,148 @@
+//! What an issuer says of itself (OpenID Connect Discovery 1.0, RFC 8414) and its public keys (RFC 7517). Only what
+//! somebody here needs is kept, and of keys only what everybody may know.
+
+use std::time::Duration;
+
+use reqwest::header::{self, HeaderMap};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::http::{Call, CallError, Calls, below, text};
+
+const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+/// Most keys of one issuer.
+const KEYS_MAX: usize = 50;
+/// Longest member of a key: of an RSA modulus of 16384 bits.
+const MEMBER_MAX: usize = 2752;
+/// Longest member of the metadata.
+const URL_MAX: usize = 2048;
+/// What is kept of the metadata besides the issuer's name.
+const KEPT: [&str; 5] =
+    ["jwks_uri", "token_endpoint", "introspection_endpoint", "registration_endpoint", "userinfo_endpoint"];
+/// The public members of asymmetric keys (RFC 7518, 6.2 and 6.3; RFC 8037).
+const PUBLIC: [&str; 9] = ["kty", "use", "alg", "kid", "crv", "x", "y", "n", "e"];
+
+/// An issuer's metadata and keys.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Discovered {
+    pub metadata: Map<String, Value>,
+    pub keys: Vec<Value>,
+    /// How long the keys are good for, in the issuer's words.
+    pub max_age: Option<Duration>,
+}
+
+/// An issuer's metadata and keys. `issuer` is its name, or the whole address of its metadata.
+pub async fn discover(calls: &Calls, issuer: &str) -> Result<Discovered, CallError> {
+    let metadata = metadata(calls, issuer).await?;
+    let jwks = metadata.get("jwks_uri").and_then(Value::as_str);
+    let jwks = jwks.ok_or_else(|| CallError::Failed("its metadata has no jwks_uri".into()))?;
+    let answer = calls.send(Call::get(address(jwks)?)).await?;
+    let keys = public_keys(&answer.body)
+        .ok_or_else(|| CallError::Failed("what its jwks_uri answers is no set of keys".into()))?;
+    Ok(Discovered { metadata, keys, max_age: max_age(&answer.headers) })
+}
+
+/// What an issuer says of itself.
+pub async fn metadata(calls: &Calls, issuer: &str) -> Result<Map<String, Value>, CallError> {
+    let whole = issuer.trim_end_matches('/').ends_with(WELL_KNOWN);
+    let url = address(issuer)?;
+    let url = if whole { url } else { below(&url, &[".well-known", "openid-configuration"]) };
+    let body = calls.send(Call::get(url)).await?.body;
+    let name = text(&body, "issuer").filter(|name| name.len() <= URL_MAX);
+    let name = name.ok_or_else(|| CallError::Failed("its metadata names no issuer".into()))?;
+    // Who names the whole address has chosen the document. Otherwise the issuer must be the one that was asked for
+    // (OpenID Connect Discovery 1.0, 4.3); the last slash is where real issuers differ from what people enter.
+    if !whole && name.trim_end_matches('/') != issuer.trim_end_matches('/') {
+        return Err(CallError::Failed("its metadata is of another issuer".into()));
+    }
+    let mut kept = Map::from_iter([("issuer".to_owned(), Value::String(name))]);
+    for member in KEPT {
+        if let Some(value) = text(&body, member).filter(|value| value.len() <= URL_MAX) {
+            kept.insert(member.to_owned(), Value::String(value));
+        }
+    }
+    Ok(kept)
+}
+
+/// Of one of the endpoints in the metadata.
+pub fn endpoint(metadata: &Map<String, Value>, member: &str) -> Result<Url, CallError> {
+    let url = metadata.get(member).and_then(Value::as_str);
+    address(url.ok_or_else(|| CallError::Untold(format!("its metadata has no {member}")))?)
+}
+
+fn address(text: &str) -> Result<Url, CallError> {
+    Url::parse(text).map_err(|_| CallError::Untold("an address that is no URL".into()))
+}
+
+/// The asymmetric keys that may sign tokens, without anything that is not public.
+fn public_keys(set: &Value) -> Option<Vec<Value>> {
+    let keys = set.get("keys")?.as_array()?;
+    let public = |key: &Value| {
+        let asymmetric = matches!(key.get("kty")?.as_str()?, "RSA" | "EC" | "OKP");
+        let signs = key.get("use").is_none_or(|usage| usage == "sig");
+        let mut kept = Map::new();
+        for member in PUBLIC {
+            if let Some(value) = text(key, member) {
+                if value.len() > MEMBER_MAX {
+                    return None;
+                }
+                kept.insert(member.to_owned(), Value::String(value));
+            }
+        }
+        (asymmetric && signs).then_some(Value::Object(kept))
+    };
+    Some(keys.iter().filter_map(public).take(KEYS_MAX).collect())
+}
+
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let directives = headers.get(header::CACHE_CONTROL)?.to_str().ok()?;
+    let age = directives.split(',').find_map(|directive| directive.trim().strip_prefix("max-age="))?;
+    age.trim_matches('"').parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_public_of_asymmetric_keys_that_sign_is_kept() {
+        let set = json!({"keys": [
+            {"kty": "RSA", "kid": "1", "n": "n", "e": "AQAB", "d": "private", "p": "private", "x5c": ["…"]},
+            {"kty": "EC", "kid": "2", "crv": "P-256", "x": "x", "y": "y", "use": "sig"},
+            {"kty": "RSA", "kid": "3", "n": "n", "e": "AQAB", "use": "enc"},
+            {"kty": "oct", "k": "symmetric"},
+            {"kty": "RSA", "kid": "4", "n": "n".repeat(MEMBER_MAX + 1), "e": "AQAB"},
+            "nonsense",
+        ]});
+
+        let keys = public_keys(&set).unwrap();
+
+        assert_eq!(
+            keys,
+            [
+                json!({"kty": "RSA", "kid": "1", "n": "n", "e": "AQAB"}),
+                json!({"kty": "EC", "kid": "2", "crv": "P-256", "x": "x", "y": "y", "use": "sig"}),
+            ]
+        );
+        assert_eq!(public_keys(&json!({"keys": 1})), None);
+    }
+
+    #[test]
+    fn more_keys_than_anybody_needs_are_left_out() {
+        let keys: Vec<_> = (0..80).map(|kid| json!({"kty": "EC", "kid": kid.to_string()})).collect();
+        assert_eq!(public_keys(&json!({ "keys": keys })).unwrap().len(), KEYS_MAX);
+    }
+
+    #[test]
+    fn the_age_is_found_among_other_directives() {
+        let of = |text: &'static str| {
+            let value = header::HeaderValue::from_static(text);
+            max_age(&HeaderMap::from_iter([(header::CACHE_CONTROL, value)]))
+        };
+        assert_eq!(of("public, max-age=600, must-revalidate"), Some(Duration::from_mins(10)));
+        assert_eq!(of("no-store"), None);
+        assert_eq!(of("max-age=soon"), None);
+    }
+}

@@ -15,6 +15,7 @@ pub mod portal;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod products;
 pub mod raw;
 pub mod scene;
 pub mod smtp;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::rules::Invalid;
+
 /// By name, at most [`LABELS_MAX`].
 pub type Labels = BTreeMap<String, String>;
 
@@ -35,8 +37,8 @@ pub fn is_reserved(name: &str) -> bool {
     RESERVED.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Makes a change.
-pub fn change(labels: &mut Labels, changes: LabelChanges) {
+/// Makes a change to the labels of this name. What is too many only together is refused here.
+pub fn change(field: &'static str, labels: &mut Labels, changes: LabelChanges) -> Result<(), Invalid> {
     for (name, value) in changes {
         match value {
             Some(value) => {
@@ -47,6 +49,10 @@ pub fn change(labels: &mut Labels, changes: LabelChanges) {
             }
         }
     }
+    if labels.len() <= LABELS_MAX {
+        return Ok(());
+    }
+    Err(Invalid::new(field, format!("\"{field}\" must have at most {LABELS_MAX} labels")))
 }
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ impl Writer {
         patch.meta.apply(&mut after.meta);
         patch.custom_id.apply(&mut after.custom_id);
         patch.client_id.apply(&mut after.client_id);
-        labels::change(&mut after.labels, patch.labels);
+        labels::change("labels", &mut after.labels, patch.labels)?;
         after.scopes = patch.scopes.unwrap_or(after.scopes);
         after.updated_at = self.now.after(before.updated_at);
         after.check()?;

@@ -212,7 +212,7 @@ impl Writer {
             (after.config, after.secret) = AuthStrategy::split(config);
         }
         patch.dcr_provider.apply(&mut after.dcr_provider);
-        labels::change(&mut after.labels, patch.labels);
+        labels::change("labels", &mut after.labels, patch.labels)?;
         self.rewrite_strategy(before, after).await
     }
 

@@ -144,7 +144,7 @@ impl Writer {
         after.issuer = patch.issuer.unwrap_or(after.issuer);
         after.config.extend(patch.config);
         after.secret = patch.secret.unwrap_or(after.secret);
-        labels::change(&mut after.labels, patch.labels);
+        labels::change("labels", &mut after.labels, patch.labels)?;
         after.updated_at = self.now.after(before.updated_at);
         let sealed = self.store.seal_provider(&after)?;
         sqlx::query(

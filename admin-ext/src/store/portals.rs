@@ -215,7 +215,7 @@ impl Writer {
         patch.custom_domain.apply(&mut after.custom_domain);
         patch.custom_client_domain.apply(&mut after.custom_client_domain);
         patch.default_strategy.apply(&mut after.default_strategy);
-        labels::change(&mut after.labels, patch.labels);
+        labels::change("labels", &mut after.labels, patch.labels)?;
         after.updated_at = self.now.after(before.updated_at);
         self.check_portal(&after).await?;
         if after.is_public && !before.is_public && !developers_of(self.conn(), after.id).await?.is_empty() {

@@ -213,7 +213,7 @@ impl Writer {
         after.name = patch.name.unwrap_or(after.name);
         after.publish_status = patch.publish_status.unwrap_or(after.publish_status);
         after.deprecated = patch.deprecated.unwrap_or(after.deprecated);
-        labels::change(&mut after.labels, patch.labels);
+        labels::change("labels", &mut after.labels, patch.labels)?;
         patch.service.apply(&mut after.service);
         let id_of = |version: &ProductVersion| version.service.map(|service| service.id);
         if let Some(service) = id_of(&after).filter(|service| Some(*service) != id_of(before)) {

@@ -127,8 +127,8 @@ impl Writer {
         let mut after = before.clone();
         after.name = patch.name.unwrap_or(after.name);
         patch.description.apply(&mut after.description);
-        labels::change(&mut after.labels, patch.labels);
-        labels::change(&mut after.public_labels, patch.public_labels);
+        labels::change("labels", &mut after.labels, patch.labels)?;
+        labels::change("public_labels", &mut after.public_labels, patch.public_labels)?;
         after.updated_at = self.now.after(before.updated_at);
         sqlx::query(
             "UPDATE api_products SET name = $2, description = $3, labels = $4, public_labels = $5, updated_at = $6 \

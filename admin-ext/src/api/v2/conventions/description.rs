@@ -17,8 +17,10 @@ pub fn described(mut document: OpenApi) -> OpenApi {
             let method = if makes(operation) { Method::Upsert } else { Method::Write };
             refusals(operation, method, false);
         }
-        let writes = [&mut item.post, &mut item.delete, &mut item.patch];
-        for operation in writes.into_iter().flatten() {
+        if let Some(operation) = &mut item.post {
+            refusals(operation, Method::Post, false);
+        }
+        for operation in [&mut item.delete, &mut item.patch].into_iter().flatten() {
             refusals(operation, Method::Write, false);
         }
     }
@@ -39,6 +41,9 @@ const INVALID: &str = "InvalidRequest";
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Method {
     Read,
+    /// Makes something, or sets something going.
+    Post,
+    /// Changes what there is.
     Write,
     /// Writes what there is, or else makes it.
     Upsert,
@@ -67,7 +72,7 @@ fn refusals(operation: &mut Operation, method: Method, lists: bool) {
         add("404", "There is no such thing");
     }
     add("408", "The request took too long; nothing has changed");
-    if method != Method::Read && by_id {
+    if matches!(method, Method::Write | Method::Upsert) && by_id {
         add("412", "`If-Match` names another state than the resource is in; nothing has changed");
     }
     if body {

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and says so; does nothing where it is there already.
-# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm gateway envoy postgres smtp node runner wrk
+# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm gateway envoy postgres smtp node idp runner wrk
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
 ENVOY=1.40.0
 AIOSMTPD=1.4.6
+OIDC_PROVIDER=9.13.3
 
 missing() {
   echo "missing: $1 ($2)" >&2
@@ -78,6 +79,16 @@ for tool in "$@"; do
       ;;
     node)
       command -v node >/dev/null || packages node nodejs
+      ;;
+    idp)
+      # An OpenID provider for the tests.
+      command -v node >/dev/null && command -v npm >/dev/null || packages npm nodejs npm
+      if ! grep -qF "\"version\": \"$OIDC_PROVIDER\"" target/idp/node_modules/oidc-provider/package.json 2>/dev/null; then
+        echo "installing oidc-provider $OIDC_PROVIDER into target/idp ..." >&2
+        mkdir -p target/idp
+        npm install --prefix target/idp --no-audit --no-fund --silent "oidc-provider@$OIDC_PROVIDER" >&2 ||
+          missing oidc-provider "npm install oidc-provider@$OIDC_PROVIDER failed"
+      fi
       ;;
     runner)
       # Runs wasm-bindgen tests on Node; its version must be the one of the library.

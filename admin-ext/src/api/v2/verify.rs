@@ -12,11 +12,19 @@ use crate::store::Actor;
 
 /// What a trial came to.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct VerificationBody {
-    #[schema(pattern = "^(success|failed)$")]
-    status: &'static str,
+    #[schema(inline)]
+    status: Verdict,
     /// What is wrong; empty where nothing is.
     errors: Vec<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Success,
+    Failed,
 }
 
 /// Try a DCR provider
@@ -36,6 +44,6 @@ pub async fn verify(
     let [id] = ids.0;
     let provider = app.store.dcr_provider(DcrProviderId(id)).await?.ok_or_else(Problem::not_found)?;
     let errors = app.clients.verify(&actor, &provider.provider).await?;
-    let status = if errors.is_empty() { "success" } else { "failed" };
+    let status = if errors.is_empty() { Verdict::Success } else { Verdict::Failed };
     Ok(reply::ok(&VerificationBody { status, errors }))
 }

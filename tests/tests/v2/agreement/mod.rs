@@ -28,7 +28,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("* › status 412: ours, not published", "`If-Match` keeps changes from being lost"),
     ("* › status 413: ours, not published", "bodies have a largest size"),
     ("* › status 415: ours, not published", "bodies are JSON and nothing else"),
-    ("* /*/{*} › status 400: ours, not published", "an id in the path that is no UUID is named"),
+    ("* /*/{*}* › status 400: ours, not published", "an id in the path that is no UUID is named"),
     (
         "DELETE /dcr-providers/{dcrProviderId} › status 409: ours, not published",
         "a provider that a strategy names is kept, or the strategy would be without it",

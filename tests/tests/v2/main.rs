@@ -7,6 +7,7 @@ mod common;
 mod dcr_provider_rules;
 mod dcr_providers;
 mod lists;
+mod operations;
 mod preconditions;
 mod strategies;
 mod strategy_rules;

@@ -6,6 +6,7 @@ mod api_products;
 mod common;
 mod dcr_provider_rules;
 mod dcr_providers;
+mod enforcement;
 mod lists;
 mod operations;
 mod preconditions;

@@ -29,9 +29,18 @@ impl Scene {
         Self::with_services(database, &[("echo", "/", json!({}))]).await
     }
 
+    /// As [`Scene::start`] on SQLite, with further environment variables for the admin extension.
+    pub async fn start_with(environment: &[(&str, &str)]) -> Result<Self> {
+        let admin = Admin::start_with(Database::Sqlite, environment).await?;
+        Self::around(admin, &[("echo", "/", json!({}))]).await
+    }
+
     /// Several services: name, path prefix and key-auth settings of each.
     pub async fn with_services(database: Database, services: &[(&str, &str, Value)]) -> Result<Self> {
-        let admin = Admin::start(database).await?;
+        Self::around(Admin::start(database).await?, services).await
+    }
+
+    async fn around(admin: Admin, services: &[(&str, &str, Value)]) -> Result<Self> {
         let upstream = Upstream::start(0)?;
         let portal = Portal::new(admin.client());
         let mut placed = Vec::new();

@@ -76,6 +76,8 @@ pub struct NewConnection {
     pub status: Option<ConnectionStatus>,
     pub suspended: bool,
     pub scopes: Vec<String>,
+    /// Goes with the status.
+    pub reason: Option<String>,
 }
 
 impl NewConnection {
@@ -87,6 +89,7 @@ impl NewConnection {
             status: None,
             suspended: false,
             scopes: Vec::new(),
+            reason: None,
         }
     }
 }

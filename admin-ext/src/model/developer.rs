@@ -182,6 +182,8 @@ pub struct NewDeveloper {
     pub password_hash: Option<PlainSecret>,
     pub roles: Vec<String>,
     pub portal: PortalId,
+    /// Goes with the status.
+    pub reason: Option<String>,
 }
 
 impl NewDeveloper {
@@ -196,6 +198,7 @@ impl NewDeveloper {
             password_hash: None,
             roles: Vec::new(),
             portal: PortalId::DEFAULT,
+            reason: None,
         }
     }
 }

@@ -232,14 +232,16 @@ impl Writer {
             version: target.version,
             status: new.status.unwrap_or(by_itself),
             suspended: new.suspended,
-            reason: None,
+            reason: new.reason,
             scopes: new.scopes,
             created_at: self.now,
             updated_at: self.now,
         };
+        rules::optional_text("reason", connection.reason.as_deref(), rules::REASON_MAX)?;
+        rules::list("scopes", &connection.scopes, rules::NAME_MAX)?;
         sqlx::query(
-            "INSERT INTO connections (id, application, service, version, status, suspended, scopes, created_at, \
-             updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO connections (id, application, service, version, status, suspended, scopes, reason, \
+             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(connection.id.as_bytes().as_slice())
         .bind(application.as_bytes().as_slice())
@@ -248,6 +250,7 @@ impl Writer {
         .bind(i64::from(connection.status.code()))
         .bind(i64::from(connection.suspended))
         .bind(json_texts(&connection.scopes))
+        .bind(connection.reason.clone())
         .bind(connection.created_at.0)
         .bind(connection.updated_at.0)
         .execute(self.conn())
@@ -416,6 +419,7 @@ impl Writer {
             .map_err(conflict)?;
         for service in before.into_iter().chain(after) {
             self.touch_service(service);
+            self.mark_filter(service);
         }
         Ok(())
     }

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::model::{
     Application, ClientType, Collected, CollectionRequest, Credential, CredentialKind, CredentialPatch,
-    CredentialSecret, Listed, NewCredential, NewSecret, Offset, PageRequest, PlainSecret, Timestamp, rules,
+    CredentialSecret, Invalid, Listed, NewCredential, NewSecret, Offset, PageRequest, PlainSecret, Timestamp,
+    rules,
 };
 
 const COLUMNS: &str = "k.id, k.application, k.kind, k.last_four, k.sealed, k.settings, k.tags, k.expires_at, \
@@ -350,6 +351,9 @@ pub(super) async fn create(
     mut new: NewCredential,
 ) -> Result<Credential> {
     let kind = new.secret.kind();
+    if !writer.knows_keys(application).await? {
+        return Err(Invalid::new("application", "its identity provider keeps its credentials").into());
+    }
     if let (None, CredentialKind::KeyAuth, Some(strategy)) = (new.expires_at, kind, application.strategy) {
         let strategy = auth_strategies::by_id(writer.conn(), strategy).await?;
         let ttl = strategy.and_then(|strategy| strategy.key_ttl());

@@ -236,7 +236,7 @@ impl Writer {
             password_hash: new.password_hash,
             roles: roles::sorted(new.roles),
             portal: new.portal,
-            reason: None,
+            reason: new.reason,
             approved_at: (new.status == DeveloperStatus::Approved).then_some(self.now),
             created_at: self.now,
             updated_at: self.now,
@@ -244,7 +244,7 @@ impl Writer {
         developer.check()?;
         sqlx::query(
             "INSERT INTO developers (id, email, status, meta, custom_id, consumer, password_hash, approved_at, \
-             portal, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             portal, reason, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(developer.id.as_bytes().as_slice())
         .bind(developer.email.as_str().to_owned())
@@ -255,6 +255,7 @@ impl Writer {
         .bind(developer.password_hash.as_ref().map(|hash| hash.expose().to_owned()))
         .bind(developer.approved_at.map(|at| at.0))
         .bind(developer.portal.as_bytes().as_slice())
+        .bind(developer.reason.clone())
         .bind(developer.created_at.0)
         .bind(developer.updated_at.0)
         .execute(self.conn())

@@ -103,6 +103,8 @@ pub struct InstanceInput {
     /// Absent: approved (0) if the service approves by itself, else requested (1).
     #[schema(maximum = 3)]
     status: Option<i64>,
+    /// Goes with the status.
+    reason: Option<String>,
     #[serde(default)]
     suspended: bool,
 }
@@ -188,6 +190,7 @@ pub async fn list(
         (status = 400, description = "Refused; nothing has changed", body = Violation),
         (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The application is connected to the service already"),
+        (status = 502, body = Message, description = "The identity provider refused it; nothing has changed"),
     ),
 )]
 pub async fn create(
@@ -198,10 +201,8 @@ pub async fn create(
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
     let new = self::input(input)?.new_connection(&app.store).await?;
-    let mut writer = app.store.write(&actor).await?;
-    let connection = writer.create_connection(application.id, new).await?;
-    let revision = writer.commit().await?;
-    Ok(reply::written(StatusCode::CREATED, &InstanceBody::<Ref>::from(&connection), revision))
+    let created = app.clients.create_connection::<Error>(&actor, application.id, new).await?;
+    Ok(reply::changed(StatusCode::CREATED, created, |connection| InstanceBody::<Ref>::from(&connection)))
 }
 
 /// A connection to be made, as a request describes it.
@@ -218,6 +219,7 @@ impl InstanceInput {
             status: self.status.map(status).transpose()?,
             suspended: self.suspended,
             scopes: Vec::new(),
+            reason: self.reason,
         })
     }
 }
@@ -261,10 +263,14 @@ pub async fn update(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
     Segments((developer, application, instance)): Segments<(String, String, String)>,
-    input: Input,
+    mut input: Input,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
     let connection = self::instance(&app.store, &application, &instance).await?;
+    if connection.connection.service.is_none() && input.members.get("service").is_some_and(Value::is_null) {
+        // Sent back as it was read.
+        input.members.remove("service");
+    }
     let changes = SCHEMA.update(input, &json!(InstanceBody::<Ref>::from(&connection)))?;
     let changes: InstanceChanges = members::typed(changes)?;
     let service = match changes.service {
@@ -291,6 +297,7 @@ pub async fn update(
     responses(
         (status = 204, description = "Deleted"),
         (status = 404, description = "Nothing has that name", body = Message),
+        (status = 502, body = Message, description = "The identity provider refused it; nothing has changed"),
     ),
 )]
 pub async fn delete(
@@ -300,9 +307,9 @@ pub async fn delete(
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
     let id = path::id::<ConnectionId>(&instance)?;
-    let mut writer = app.store.write(&actor).await?;
-    writer.delete_connection(application.id, id).await?;
-    Ok(reply::deleted(writer.commit().await?))
+    let target = (application.id, id);
+    let deleted = app.clients.delete_connection::<Error>(&actor, target, |_| Ok(())).await?;
+    Ok(reply::gone(&deleted))
 }
 
 fn example() -> Value {

@@ -1,6 +1,6 @@
 //! `/developers/{developer}/applications`: what a developer registers and what holds credentials and connections.
 
-use app_auth_core::ids::ApplicationId;
+use app_auth_core::ids::{ApplicationId, StrategyId};
 use app_auth_core::record::CredentialRecord;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
@@ -15,7 +15,7 @@ use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::parameters::{ApplicationPath, DeveloperPath, PageArguments};
 use crate::api::App;
-use crate::kong;
+use crate::idp::Created;
 use crate::model::{Application, ApplicationPatch, NewApplication, Update, rules};
 use crate::store::Actor;
 
@@ -27,6 +27,7 @@ pub const SCHEMA: Schema = Schema {
         Field::new("description", Kind::text(rules::DESCRIPTION_MAX)),
         Field::new("meta", Kind::JsonText { max: rules::META_MAX, check: texts::json_object }),
         Field::new("custom_id", Kind::checked_text(CredentialRecord::CUSTOM_ID_MAX, texts::line)),
+        Field::new("auth_strategy_id", Kind::Uuid).immutable(),
         Field::read_only("consumer"),
         Field::read_only("developer"),
         Field::read_only("created_at"),
@@ -37,10 +38,16 @@ pub const SCHEMA: Schema = Schema {
 /// An application. `developer` is its id alone, or all of it where a list has it in full.
 #[derive(Serialize, ToSchema)]
 pub struct ApplicationBody<D> {
+    /// How it proves who it is at versions of API products; absent: by the keys of services that stand by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_strategy_id: Option<Uuid>,
     /// The application's identity at the gateway.
     consumer: Ref,
     /// Seconds since the Unix epoch.
     created_at: i64,
+    /// Of the client that was registered for it; shown this one time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials: Option<ClientBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,23 +58,45 @@ pub struct ApplicationBody<D> {
     #[serde(skip_serializing_if = "Option::is_none")]
     meta: Option<String>,
     name: String,
-    redirect_uri: String,
+    /// Absent where it was made without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_uri: Option<String>,
     updated_at: i64,
+}
+
+/// A client of an identity provider.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RegisteredClient)]
+pub struct ClientBody {
+    client_id: String,
+    client_secret: String,
+}
+
+impl From<Created> for ApplicationBody<Ref> {
+    fn from(created: Created) -> Self {
+        let client_id = created.application.client_id.clone().unwrap_or_default();
+        let credentials = created
+            .client_secret
+            .map(|secret| ClientBody { client_id, client_secret: secret.expose().to_owned() });
+        Self { credentials, ..created.application.into() }
+    }
 }
 
 impl<D> ApplicationBody<D> {
     /// With this for its developer.
     pub fn new(application: Application, developer: D) -> Self {
         Self {
+            auth_strategy_id: application.strategy.map(|strategy| strategy.0),
             consumer: application.consumer.0.into(),
             created_at: application.created_at.seconds(),
+            credentials: None,
             custom_id: application.custom_id,
             description: application.description,
             developer,
             id: application.id.0,
             meta: application.meta,
             name: application.name,
-            redirect_uri: application.redirect_uri,
+            redirect_uri: Some(application.redirect_uri).filter(|uri| !uri.is_empty()),
             updated_at: application.updated_at.seconds(),
         }
     }
@@ -94,6 +123,9 @@ pub struct ApplicationInput {
     meta: Option<String>,
     /// The application's own name for itself, unique; the upstream sees it as `X-Consumer-Custom-ID`.
     custom_id: Option<String>,
+    /// How it proves who it is at versions of API products. Absent: as the portal has it, or by the keys of services that
+    /// stand by themselves.
+    auth_strategy_id: Option<Uuid>,
 }
 
 /// Changes to an application; null unsets.
@@ -148,6 +180,7 @@ pub async fn list(
         (status = 400, description = "Refused; nothing has changed", body = Violation),
         (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The name or custom_id is taken"),
+        (status = 502, body = Message, description = "The identity provider refused it; nothing has changed"),
     ),
 )]
 pub async fn create(
@@ -158,11 +191,8 @@ pub async fn create(
 ) -> Result<Response, Error> {
     let developer = path::developer(&app.store, &developer).await?;
     let new = new(input)?;
-    let input = (developer.id, new);
-    let created = kong::change(&app.store, app.kong.as_ref(), &actor, input, |writer, (developer, new)| {
-        Box::pin(async move { Ok::<_, Error>(writer.create_application(developer, new).await?) })
-    });
-    Ok(reply::changed(StatusCode::CREATED, created.await?, ApplicationBody::from))
+    let created = app.clients.create_application::<Error>(&actor, developer.id, new, true).await?;
+    Ok(reply::changed(StatusCode::CREATED, created, ApplicationBody::from))
 }
 
 /// An application to be made, as a request describes it.
@@ -175,6 +205,7 @@ pub fn new(input: Input) -> Result<NewApplication, Error> {
         description: input.description,
         meta: input.meta,
         custom_id: input.custom_id,
+        strategy: input.auth_strategy_id.map(StrategyId),
         ..NewApplication::default()
     })
 }
@@ -211,6 +242,7 @@ pub async fn get(
         (status = 400, description = "Refused; nothing has changed", body = Violation),
         (status = 404, description = "Nothing has that name", body = Message),
         (status = 409, body = Violation, description = "The name or custom_id is taken"),
+        (status = 502, body = Message, description = "The identity provider refused it; nothing has changed"),
     ),
 )]
 pub async fn update(
@@ -231,10 +263,8 @@ pub async fn update(
         custom_id: changes.custom_id,
         ..ApplicationPatch::default()
     };
-    let updated = kong::change(&app.store, app.kong.as_ref(), &actor, patch, move |writer, patch| {
-        Box::pin(async move { Ok::<_, Error>(writer.update_application(developer, id, patch).await?) })
-    });
-    Ok(reply::changed(StatusCode::OK, updated.await?, ApplicationBody::from))
+    let updated = app.clients.update_application::<Error>(&actor, (developer, id), patch, |_| Ok(())).await?;
+    Ok(reply::changed(StatusCode::OK, updated, ApplicationBody::from))
 }
 
 /// Delete an application with its credentials and connections
@@ -245,6 +275,7 @@ pub async fn update(
         (status = 204, description = "Deleted",
             headers(("X-Kong-Sync" = String, description = "`applied` or `pending`; absent without a Kong that follows"))),
         (status = 404, description = "Nothing has that name", body = Message),
+        (status = 502, body = Message, description = "The identity provider refused it; nothing has changed"),
     ),
 )]
 pub async fn delete(
@@ -253,12 +284,9 @@ pub async fn delete(
     Segments((developer, application)): Segments<(String, String)>,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
-    let deleted = kong::change(&app.store, app.kong.as_ref(), &actor, application, |writer, application| {
-        Box::pin(async move {
-            Ok::<_, Error>(writer.delete_application(application.developer, application.id).await?)
-        })
-    });
-    Ok(reply::gone(&deleted.await?))
+    let target = (application.developer, application.id);
+    let deleted = app.clients.delete_application::<Error>(&actor, target, |_| Ok(())).await?;
+    Ok(reply::gone(&deleted))
 }
 
 fn example() -> Value {

@@ -98,6 +98,8 @@ pub struct DeveloperInput {
     /// 0 approved, 1 requested, 2 rejected, 3 revoked. Absent: 0 where the portal approves by itself, else 1.
     #[schema(maximum = 3)]
     status: Option<i64>,
+    /// Goes with the status.
+    reason: Option<String>,
     /// An object or its JSON text, with what the portal asks of developers; by default `full_name` is required.
     #[schema(value_type = Option<JsonText>, example = json!("{\"full_name\":\"Wally\"}"))]
     meta: Option<String>,
@@ -214,6 +216,7 @@ pub async fn plan(app: &App, input: Input) -> Result<Planned, Error> {
         password_hash: hashed(app, input.password).await?,
         roles: input.roles,
         portal: PortalId::DEFAULT,
+        reason: input.reason,
     };
     Ok(Planned { new, key: input.key.map(PlainSecret::new) })
 }

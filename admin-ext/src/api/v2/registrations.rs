@@ -256,6 +256,7 @@ pub async fn create(
         status: input.status.as_deref().map(status),
         suspended: false,
         scopes: input.scopes,
+        reason: None,
     };
     let created = app.clients.create_connection::<Problem>(&actor, application.id, new).await;
     let created = created.map_err(|mut problem| {

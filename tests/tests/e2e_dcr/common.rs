@@ -150,7 +150,7 @@ impl Scene {
         let strategy = strategy.expect(201)?.field("id")?;
         let developer = json!({"email": "ada@example.com", "meta": {"full_name": "Ada"}, "status": 0});
         let developer = client.post("/developers", &developer).await?.expect(200)?;
-        let developer = developer.json()["developer"]["id"].as_str().context("no id")?.to_owned();
+        let developer = developer.field("id")?;
         Ok(Self { admin, idp, provider, strategy, developer })
     }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and says so; does nothing where it is there already.
-# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm gateway envoy postgres smtp node runner wrk
+# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm gateway envoy postgres smtp node idp runner wrk
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
@@ -78,6 +78,18 @@ for tool in "$@"; do
       ;;
     node)
       command -v node >/dev/null || packages node nodejs
+      ;;
+    idp)
+      # An OpenID provider for the tests.
+      command -v node >/dev/null && command -v npm >/dev/null || packages npm nodejs npm
+      # With everything it needs in the versions of the lock file, which is put there last.
+      if ! cmp -s tests/idp/package-lock.json target/idp/installed.json; then
+        echo "installing oidc-provider into target/idp ..." >&2
+        mkdir -p target/idp
+        cp tests/idp/package.json tests/idp/package-lock.json target/idp/
+        npm ci --prefix target/idp --no-audit --no-fund --silent >&2 || missing oidc-provider "npm ci failed"
+        cp tests/idp/package-lock.json target/idp/installed.json
+      fi
       ;;
     runner)
       # Runs wasm-bindgen tests on Node; its version must be the one of the library.

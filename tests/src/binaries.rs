@@ -53,6 +53,14 @@ pub fn envoy() -> Result<PathBuf> {
     locate("Envoy", "APP_AUTH_ENVOY_BIN", installed, "tests/setup/tools.sh envoy")
 }
 
+/// Where the packages of the tests' OpenID provider are.
+pub fn node_modules() -> Result<PathBuf> {
+    let installed = workspace().join("target/idp/node_modules");
+    let manifest = installed.join("oidc-provider/package.json");
+    locate("npm's oidc-provider", "APP_AUTH_OIDC_PROVIDER", Some(manifest), "tests/setup/tools.sh idp")?;
+    Ok(installed)
+}
+
 /// A program on the PATH.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file())

@@ -19,8 +19,8 @@ use super::{
     Actor, Entity, Result, Store, StoreError, Writer, applications, auth_strategies, developers, portals,
 };
 use crate::model::{
-    Application, AuthStrategy, Collected, CollectionRequest, DcrProvider, DcrProviderId, PortalId, Timestamp,
-    VersionId,
+    Application, AuthStrategy, Collected, CollectionRequest, Connection, DcrProvider, DcrProviderId,
+    PortalId, Timestamp, VersionId,
 };
 
 /// What a job is about.
@@ -424,6 +424,30 @@ impl Writer {
             application: application.id,
             version: None,
             client_id: Some(client_id.clone()),
+            details: JobDetails {
+                client_name: application.client_name(),
+                handle: dcr.handle.clone(),
+                keep: None,
+            },
+        };
+        self.insert_dcr_job(new, Timestamp(0)).await?;
+        self.dcr_jobs = true;
+        Ok(())
+    }
+
+    /// A connection goes with something else, and its application's provider may want to know.
+    pub(super) async fn leave_registration(&mut self, connection: &Connection) -> Result<()> {
+        let Some(version) = connection.version else { return Ok(()) };
+        let Some(application) = applications::by_id(self.conn(), connection.application).await? else {
+            return Ok(());
+        };
+        let Some(dcr) = &application.dcr else { return Ok(()) };
+        let new = NewJob {
+            provider: dcr.provider,
+            kind: JobKind::Registration,
+            application: application.id,
+            version: Some(version),
+            client_id: application.client_id.clone(),
             details: JobDetails {
                 client_name: application.client_name(),
                 handle: dcr.handle.clone(),

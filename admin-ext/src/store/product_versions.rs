@@ -279,6 +279,7 @@ impl Writer {
     pub async fn delete_product_version(&mut self, before: &ProductVersion) -> Result<()> {
         for connection in connections::all_of_version(self.conn(), before.id).await? {
             connections::remove(self, &connection).await?;
+            self.leave_registration(&connection).await?;
         }
         for offered in portal_versions::all_of_version(self.conn(), before.id).await? {
             self.audit_deleted(&offered).await?;

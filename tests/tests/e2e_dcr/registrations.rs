@@ -32,6 +32,31 @@ async fn given_a_bridge_when_registrations_come_and_go_then_it_hears_of_each() -
 }
 
 #[tokio::test]
+async fn given_a_registered_application_when_the_version_is_deleted_then_the_bridge_hears_of_it() -> Result<()>
+{
+    let scene = Scene::start("http", Database::Sqlite).await?;
+    let Idp::Bridge(double) = &scene.idp else { unreachable!() };
+    let (path, version) = (scene.created("billing").await?, scene.version().await?);
+    let body = json!({"product_version_id": version});
+    scene.client().post(&format!("{path}/registrations"), &body).await?.expect(201)?;
+    double.with(|bridge| bridge.events.clear());
+    let products = scene.client().get("/v2/api-products").await?.expect(200)?.json();
+    let product = products["data"][0]["id"].as_str().unwrap_or_default();
+
+    let gone = format!("/v2/api-products/{product}/product-versions/{version}");
+    scene.client().delete(&gone).await?.expect(204)?;
+    scene.wait_for_no_jobs().await?;
+
+    let events = double.with(|bridge| std::mem::take(&mut bridge.events));
+    assert_eq!(events.len(), 1);
+    assert_eq!(
+        (&events[0]["event_type"], &events[0]["api_product_version_id"]),
+        (&json!("remove_registration"), &json!(version))
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn given_a_bridge_without_hooks_and_refreshes_when_changed_then_it_hears_nothing() -> Result<()> {
     let scene = Scene::start("http", Database::Sqlite).await?;
     let Idp::Bridge(double) = &scene.idp else { unreachable!() };

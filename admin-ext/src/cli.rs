@@ -79,7 +79,7 @@ enum KongCommand {
     /// serves a product version.
     Config {
         /// Where the filter finds the admin extension, as `host:port`. [default: the setting
-        /// kong_filter_admin_address, or listen]
+        /// `kong_filter_admin_address`, or `listen`]
         #[arg(long)]
         admin_address: Option<String>,
         /// As plugins (Kong 3.9) instead of filter chains.

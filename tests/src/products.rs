@@ -95,19 +95,19 @@ impl Products {
         Ok(items.iter().map(|item| item[member].as_str().unwrap_or_default().to_owned()).collect())
     }
 
-    /// A key_auth strategy whose keys are in these headers.
+    /// A `key_auth` strategy whose keys are in these headers.
     pub async fn strategy(&self, key_names: &[&str]) -> Result<String> {
         self.strategy_with(json!({"key_names": key_names})).await
     }
 
-    /// A key_auth strategy of this configuration.
+    /// A `key_auth` strategy of this configuration.
     pub async fn strategy_with(&self, config: Value) -> Result<String> {
         let body = json!({"name": "keys", "display_name": "Keys", "strategy_type": "key_auth",
             "configs": {"key-auth": config}});
         self.post("/v2/application-auth-strategies", &body).await?.expect(201)?.field("id")
     }
 
-    /// An openid_connect strategy; `members` join the body.
+    /// An `openid_connect` strategy; `members` join the body.
     pub async fn openid_connect(&self, members: Value) -> Result<String> {
         let mut body = json!({"name": "tokens", "display_name": "Tokens", "strategy_type": "openid_connect",
             "configs": {"openid-connect": {"issuer": "https://idp.example.com", "credential_claim": ["azp"],

@@ -226,8 +226,8 @@ impl Calls {
         let idempotent = matches!(call.method, Method::GET | Method::PUT | Method::DELETE);
         let mut tries = 0;
         let result = loop {
-            let tried = self.try_once(&call).await;
-            let Err((error, wait)) = tried else { break tried.map_err(|(error, _)| error) };
+            let outcome = self.try_once(&call).await;
+            let Err((error, wait)) = outcome else { break outcome.map_err(|(error, _)| error) };
             let again = match &error {
                 CallError::Untold(_) => true,
                 CallError::Failed(_) | CallError::Lost(_) => idempotent,

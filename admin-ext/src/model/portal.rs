@@ -26,6 +26,7 @@ impl PortalId {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "as the API has them")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Portal {
     pub id: PortalId,
@@ -81,6 +82,7 @@ pub struct PortalDetail {
 }
 
 /// A portal to be made.
+#[expect(clippy::struct_excessive_bools, reason = "as the API has them")]
 #[derive(Clone, Debug)]
 pub struct NewPortal {
     pub name: String,

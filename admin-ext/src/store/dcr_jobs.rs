@@ -438,7 +438,9 @@ impl Writer {
     /// The application's client has a new secret, which is kept nowhere.
     pub async fn note_client_secret(&mut self, application: &Application) -> Result<()> {
         let (before, mut after) = (application.view(), application.view());
-        after["client_secret"] = json!("(changed)");
+        if let Some(after) = after.as_object_mut() {
+            after.insert("client_secret".to_owned(), json!("(changed)"));
+        }
         self.audit(Entity::Application, "update", application.id.0, Some(before), Some(after)).await
     }
 }

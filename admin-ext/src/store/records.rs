@@ -233,7 +233,7 @@ async fn derive_service(
 fn in_force(strategy: &AuthStrategy) -> Option<Strategy> {
     let config = match strategy.strategy_type {
         StrategyType::KeyAuth => StrategyConfig::KeyAuth(strategy.key_auth()?),
-        StrategyType::OpenIdConnect => StrategyConfig::OpenIdConnect(strategy.openid_connect()?),
+        StrategyType::OpenIdConnect => StrategyConfig::OpenIdConnect(Box::new(strategy.openid_connect()?)),
     };
     Some(Strategy { id: strategy.id, config })
 }

@@ -125,7 +125,7 @@ pub struct Strategy {
 pub enum StrategyConfig {
     KeyAuth(KeyAuthConfig),
     #[serde(rename = "openid_connect")]
-    OpenIdConnect(OpenIdConnectConfig),
+    OpenIdConnect(Box<OpenIdConnectConfig>),
 }
 
 /// How a token says whose it is, and what it must be; the members and defaults of Kong's `openid-connect` plugin that
@@ -193,7 +193,7 @@ fn roles() -> Vec<String> {
     path_of("roles")
 }
 
-/// What is known of an issuer of tokens (OpenID Connect Discovery 1.0, RFC 8414).
+/// What is known of an issuer of tokens (`OpenID` Connect Discovery 1.0, RFC 8414).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct IssuerRecord {
     /// As strategies name it ([`OpenIdConnectConfig::issuer`]).

@@ -35,7 +35,7 @@ fn filters(kong: &KongDouble, service: Uuid) -> Vec<Value> {
     let plugins: Vec<_> = kong.plugins().into_values().collect();
     let chains: Vec<_> = kong.filter_chains().into_values().collect();
     let plugins = plugins.iter().filter(of_service).cloned();
-    let chained = chains.iter().filter(of_service).flat_map(|chain| chain["filters"].as_array().cloned());
+    let chained = chains.iter().filter(of_service).filter_map(|chain| chain["filters"].as_array().cloned());
     plugins.chain(chained.flatten()).collect()
 }
 

@@ -3,4 +3,5 @@
 mod chain;
 mod connections;
 mod lifetimes;
+mod mails;
 mod stage;

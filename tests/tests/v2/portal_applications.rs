@@ -63,13 +63,6 @@ async fn given_portals_that_approve_by_themselves_when_developers_come_then_they
         let body = json!({"email": "a@example.com", "full_name": "A"});
         let made = client.post(&developers(&portal), &body).await?.expect(201)?.json();
         assert_eq!(made["status"], "approved");
-        let invited = json!({"email": "b@example.com", "full_name": "B", "send_invitation_email": true});
-        let refused = client.post(&developers(&portal), &invited).await?;
-        assert_eq!(
-            wrong(&refused),
-            [one("send_invitation_email", "invalid", "body")],
-            "mails are switched off"
-        );
         client
             .patch(&format!("/v2/portals/{DEFAULT_PORTAL}"), &json!({"auto_approve_developers": true}))
             .await?;
@@ -295,6 +288,18 @@ async fn given_applications_of_several_portals_when_listed_then_each_filter_and_
             products.texts(&format!("{}?sort=developer_id", applications(&portal)), "name").await?.len(),
             2
         );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn given_invitations_switched_off_when_a_developer_is_to_be_invited_then_refused() -> Result<()> {
+    let off = [("APP_AUTH_PORTAL_INVITE_EMAIL", "false")];
+    app_auth_tests::admin::on_both_with(&off, async |client| {
+        let body = json!({"email": "b@example.com", "full_name": "B", "send_invitation_email": true});
+        let refused = client.post(&developers(DEFAULT_PORTAL), &body).await?;
+        assert_eq!(wrong(&refused), [one("send_invitation_email", "invalid", "body")]);
         Ok(())
     })
     .await

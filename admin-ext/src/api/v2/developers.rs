@@ -160,7 +160,7 @@ pub async fn create(
     let portal = portals::named(&app.store, portal).await?.portal;
     let config = app.store.portal().await?;
     let invites = input.send_invitation_email;
-    let new = new(&portal, &config, input)?;
+    let new = new(&portal, &config, &input)?;
     let portal = portal.id;
     let created = kong::change(&app.store, app.kong.as_ref(), &actor, new, move |writer, new| {
         Box::pin(async move {
@@ -179,7 +179,11 @@ pub async fn create(
     Ok(reply::written(StatusCode::CREATED, &body, updated_at, created.revision))
 }
 
-fn new(portal: &Portal, config: &PortalConfig, input: PortalDeveloperInput) -> Result<NewDeveloper, Problem> {
+fn new(
+    portal: &Portal,
+    config: &PortalConfig,
+    input: &PortalDeveloperInput,
+) -> Result<NewDeveloper, Problem> {
     has_developers(portal)?;
     if input.send_invitation_email && !config.mails.invite {
         let reason = "invitations are switched off (portal_invite_email)";

@@ -90,6 +90,7 @@ pub struct OfferInput {
 }
 
 /// The whole of how a product version is in a portal.
+#[expect(clippy::struct_excessive_bools, reason = "as the API has them")]
 #[derive(Deserialize)]
 pub struct OfferReplacement {
     publish_status: String,

@@ -86,6 +86,7 @@ const LIST: Collection = Collection::new(
 );
 
 /// A portal to be made.
+#[expect(clippy::struct_excessive_bools, reason = "as the API has them")]
 #[derive(Deserialize)]
 pub struct PortalInput {
     name: String,
@@ -133,6 +134,7 @@ arguments!(
 );
 
 /// A portal.
+#[expect(clippy::struct_excessive_bools, reason = "as the API has them")]
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeveloperPortal)]
 pub struct PortalBody {

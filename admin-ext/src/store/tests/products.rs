@@ -7,7 +7,7 @@ use app_auth_core::record::{ConnectionStatus, CredentialRecord, Record, ServiceR
 use serde_json::json;
 
 use crate::model::{
-    Application, AuthStrategy, ConnectionTarget, DeveloperPatch, DeveloperStatus, GatewayService,
+    Application, AuthStrategy, ConnectionTarget, DeveloperPatch, DeveloperStatus, GatewayService, Labels,
     NewApplication, NewAuthStrategy, NewConnection, NewPortalVersion, NewProduct, NewProductVersion, Portal,
     PortalId, PortalPatch, PortalVersionPatch, ProductVersion, ProductVersionPatch, PublishStatus,
     StrategyType, Update,
@@ -49,7 +49,7 @@ async fn strategy(writer: &mut Writer, name: &str, config: serde_json::Value) ->
         strategy_type,
         config: config.as_object().cloned().unwrap(),
         dcr_provider: None,
-        labels: Default::default(),
+        labels: Labels::default(),
     };
     writer.create_auth_strategy(None, new).await.unwrap().strategy
 }
@@ -59,8 +59,8 @@ async fn version(writer: &mut Writer, service: Option<ServiceId>) -> ProductVers
     let new = NewProduct {
         name: "Orders".into(),
         description: None,
-        labels: Default::default(),
-        public_labels: Default::default(),
+        labels: Labels::default(),
+        public_labels: Labels::default(),
         portals: Vec::new(),
     };
     let product = writer.create_product(new).await.unwrap().product;
@@ -69,7 +69,7 @@ async fn version(writer: &mut Writer, service: Option<ServiceId>) -> ProductVers
         publish_status: PublishStatus::Published,
         deprecated: false,
         service: service.map(|id| GatewayService { id, control_plane: None }),
-        labels: Default::default(),
+        labels: Labels::default(),
     };
     writer.create_product_version(&product, new).await.unwrap().version
 }

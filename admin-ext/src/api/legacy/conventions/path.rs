@@ -72,7 +72,7 @@ pub async fn credential(
     };
     let found = match by_id {
         // A key may look like an id.
-        None => store.credential_by_key(&application, kind, &PlainSecret::new(segment)).await?,
+        None => store.credential_by_key(application, kind, &PlainSecret::new(segment)).await?,
         found => found,
     };
     found.ok_or(Error::NotFound)

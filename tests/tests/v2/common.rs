@@ -29,13 +29,13 @@ pub fn one(field: &str, rule: &str, source: &str) -> Wrong {
 pub const STRATEGIES: &str = "/v2/application-auth-strategies";
 pub const PROVIDERS: &str = "/v2/dcr-providers";
 
-/// A key_auth strategy, as it is made.
+/// A `key_auth` strategy, as it is made.
 pub fn key_auth(name: &str) -> Value {
     json!({"name": name, "display_name": "API key", "strategy_type": "key_auth",
         "configs": {"key-auth": {"key_names": ["x-api-key"]}}})
 }
 
-/// An openid_connect strategy, as it is made.
+/// An `openid_connect` strategy, as it is made.
 pub fn openid_connect(name: &str) -> Value {
     json!({"name": name, "display_name": "Token", "strategy_type": "openid_connect",
         "configs": {"openid-connect": {"issuer": "https://idp.example.com", "credential_claim": ["client_id"],

@@ -20,8 +20,8 @@ async fn given_a_change_somebody_has_not_seen_when_they_write_then_it_is_not_los
             let path = format!("{list}/{}", made.field("id")?);
             let seen = made.header("etag").to_owned();
             let changes = json!({"name": "b"});
-            let changed = if_match(client, Method::PATCH, &path, &seen, &changes).await?.expect(200)?;
-            let newest = changed.header("etag").to_owned();
+            let after = if_match(client, Method::PATCH, &path, &seen, &changes).await?.expect(200)?;
+            let newest = after.header("etag").to_owned();
             assert_ne!(newest, seen);
 
             let before = everything(client).await?;
@@ -39,10 +39,10 @@ async fn given_a_change_somebody_has_not_seen_when_they_write_then_it_is_not_los
             assert_eq!(everything(client).await?, before);
 
             let several = format!("{seen}, {newest}");
-            let changed = if_match(client, Method::PATCH, &path, &several, &changes).await?.expect(200)?;
-            assert_ne!(changed.header("etag"), newest, "two changes share no tag");
+            let after = if_match(client, Method::PATCH, &path, &several, &changes).await?.expect(200)?;
+            assert_ne!(after.header("etag"), newest, "two changes share no tag");
             if list == STRATEGIES {
-                let tag = changed.header("etag");
+                let tag = after.header("etag");
                 if_match(client, Method::PUT, &path, tag, &body).await?.expect(201)?;
             }
             if_match(client, Method::DELETE, &path, "*", &Value::Null).await?.expect(204)?;

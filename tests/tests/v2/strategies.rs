@@ -181,13 +181,13 @@ async fn given_a_key_auth_strategy_when_it_is_changed_then_what_is_not_named_sta
             ),
         ] {
             let before = client.get(&path).await?.expect(200)?.json();
-            let changed = client.patch(&path, &changes).await?.expect(200)?.json();
-            assert_eq!(changed.pointer(pointer), Some(&expected), "{changes}");
+            let after = client.patch(&path, &changes).await?.expect(200)?.json();
+            assert_eq!(after.pointer(pointer), Some(&expected), "{changes}");
             for (name, value) in before.as_object().into_iter().flatten() {
                 let named = changes.get(name).is_some() || name == "updated_at";
-                assert!(named || changed[name] == *value, "{changes} changed {name}");
+                assert!(named || after[name] == *value, "{changes} changed {name}");
             }
-            assert_ne!(changed["updated_at"], before["updated_at"]);
+            assert_ne!(after["updated_at"], before["updated_at"]);
         }
         Ok(())
     })
@@ -213,7 +213,7 @@ async fn given_an_openid_connect_strategy_when_it_is_changed_then_its_configurat
             (json!({"own": null, "never_there": null}), vec!["own", "never_there"]),
         ] {
             let body = json!({"configs": {"openid-connect": changes}});
-            let changed = client.patch(&path, &body).await?.expect(200)?.json();
+            let after = client.patch(&path, &body).await?.expect(200)?.json();
             for (name, value) in changes.as_object().into_iter().flatten() {
                 config[name] = value.clone();
             }
@@ -222,7 +222,7 @@ async fn given_an_openid_connect_strategy_when_it_is_changed_then_its_configurat
                 Vec::<()>::new()
             });
             assert_eq!(members.count(), 0);
-            assert_eq!(changed["configs"], json!({"openid-connect": config}), "{changes}");
+            assert_eq!(after["configs"], json!({"openid-connect": config}), "{changes}");
         }
 
         let provider = client.post(PROVIDERS, &provider("auth0", "ours")).await?.expect(201)?.json();

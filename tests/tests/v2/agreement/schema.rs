@@ -50,7 +50,6 @@ fn read(document: &Value, schema: &Value, depth: usize) -> Value {
                 let closed = *value == json!(false);
                 own.insert(name.clone(), if closed { value.clone() } else { within(value) });
             }
-            "required" => drop(own.insert(name.clone(), sorted(value))),
             "nullable" if *value == json!(true) => drop(own.insert(name.clone(), json!(true))),
             "type" if value.is_array() => {
                 let types: Vec<_> =
@@ -60,7 +59,7 @@ fn read(document: &Value, schema: &Value, depth: usize) -> Value {
                 }
                 own.insert(name.clone(), if let [one] = types[..] { one.clone() } else { json!(types) });
             }
-            "enum" => drop(own.insert(name.clone(), sorted(value))),
+            "required" | "enum" => drop(own.insert(name.clone(), sorted(value))),
             kept if KEPT.contains(&kept) => drop(own.insert(name.clone(), value.clone())),
             _ => {}
         }
@@ -123,7 +122,6 @@ fn compose(first: Value, second: Value) -> Value {
     for (name, value) in more {
         let known = whole.remove(&name);
         let both = match (name.as_str(), known) {
-            (_, None) => value,
             ("required", Some(known)) => {
                 let mut all = known.as_array().cloned().unwrap_or_default();
                 all.extend(value.as_array().cloned().unwrap_or_default());
@@ -140,7 +138,7 @@ fn compose(first: Value, second: Value) -> Value {
                 }
                 Value::Object(known)
             }
-            (_, Some(_)) => value,
+            _ => value,
         };
         whole.insert(name, both);
     }

@@ -206,3 +206,16 @@ CREATE INDEX dcr_jobs_provider ON dcr_jobs (provider);
 
 -- Whether the records of developers' applications were derived with revoked developers kept out.
 ALTER TABLE head ADD COLUMN revoke_blocks BIGINT NOT NULL DEFAULT 1;
+
+-- The gateway token of the filters that are put on Kong's services, encrypted.
+CREATE TABLE kong_filter (
+    id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    token BLOB NOT NULL,
+    sealed BLOB NOT NULL
+);
+
+-- A digest of what those filters were last given.
+CREATE TABLE kong_given (
+    id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    value TEXT NOT NULL
+);

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::config::{Config, LogFormat, Settings};
 use crate::import::{self, Import};
+use crate::kong::{AttachAs, declarative};
 use crate::model::Timestamp;
 use crate::store::seed::{self, SeedPlan};
 use crate::store::{Actor, Entity, Store, StoreError, TokenKind};
@@ -34,6 +35,11 @@ enum Command {
     Token {
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// For a gateway that is a Kong.
+    Kong {
+        #[command(subcommand)]
+        command: KongCommand,
     },
     /// Print the description of the API (OpenAPI).
     Openapi,
@@ -64,6 +70,21 @@ enum Command {
         /// Every application gets an approved connection to this service.
         #[arg(long)]
         service: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+enum KongCommand {
+    /// Print what a Kong without a database needs in its declarative configuration: the filter on every service that
+    /// serves a product version.
+    Config {
+        /// Where the filter finds the admin extension, as `host:port`. [default: the setting
+        /// kong_filter_admin_address, or listen]
+        #[arg(long)]
+        admin_address: Option<String>,
+        /// As plugins (Kong 3.9) instead of filter chains.
+        #[arg(long)]
+        plugins: bool,
     },
 }
 
@@ -117,6 +138,9 @@ pub fn run() -> anyhow::Result<()> {
                 server::serve(config).await
             }
             Command::Token { command } => token(&config, command).await,
+            Command::Kong { command: KongCommand::Config { admin_address, plugins } } => {
+                kong_config(&config, admin_address, plugins).await
+            }
             Command::Seed { applications, keys_per_application, service } => {
                 let service = service.map(|service| service.parse()).transpose();
                 let service = service.ok().context("service: expected a UUID")?;
@@ -200,6 +224,19 @@ async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
             }
         }
     }
+    store.close().await;
+    Ok(())
+}
+
+async fn kong_config(config: &Config, admin_address: Option<String>, plugins: bool) -> anyhow::Result<()> {
+    let store = Store::open(config.store_options()).await.context("the store cannot be opened")?;
+    let services = store.linked_services().await?;
+    if services.is_empty() {
+        eprintln!("no service serves a product version yet");
+    }
+    let address = admin_address.unwrap_or_else(|| config.filter_address.clone());
+    let attach_as = if plugins { AttachAs::Plugin } else { AttachAs::FilterChain };
+    print!("{}", declarative::fragment(&services, &address, config.gateway_token.as_ref(), attach_as));
     store.close().await;
     Ok(())
 }

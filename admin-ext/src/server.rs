@@ -42,7 +42,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let (stop, stopping) = watch::channel(false);
     let nodes = Nodes::load(store.clone()).await?;
-    let kong = config.kong.as_ref().map(Kong::new).transpose()?;
+    let kong = kong(&config, &store).await?;
     let mut background = background(&store, &nodes);
     let outbox = tokio::spawn(mail::outbox::run(store.clone(), mailer.clone(), stopping.clone()));
     if let Some(kong) = kong.clone() {
@@ -84,6 +84,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     nodes.save().await;
     store.close().await;
     Ok(())
+}
+
+/// The Kong that follows, if one is to.
+async fn kong(config: &Config, store: &Store) -> anyhow::Result<Option<Kong>> {
+    let Some(config) = &config.kong else { return Ok(None) };
+    let filter = match &config.filter {
+        Some(filter) => Some(filter.config(store).await.context("the filters on Kong have no token")?),
+        None => None,
+    };
+    Kong::new(config, filter).map(Some)
 }
 
 /// What sends mails, if everything it needs is there.

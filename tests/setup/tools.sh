@@ -6,7 +6,6 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 
 ENVOY=1.40.0
 AIOSMTPD=1.4.6
-OIDC_PROVIDER=9.13.3
 
 missing() {
   echo "missing: $1 ($2)" >&2
@@ -83,11 +82,13 @@ for tool in "$@"; do
     idp)
       # An OpenID provider for the tests.
       command -v node >/dev/null && command -v npm >/dev/null || packages npm nodejs npm
-      if ! grep -qF "\"version\": \"$OIDC_PROVIDER\"" target/idp/node_modules/oidc-provider/package.json 2>/dev/null; then
-        echo "installing oidc-provider $OIDC_PROVIDER into target/idp ..." >&2
+      # With everything it needs in the versions of the lock file, which is put there last.
+      if ! cmp -s tests/idp/package-lock.json target/idp/installed.json; then
+        echo "installing oidc-provider into target/idp ..." >&2
         mkdir -p target/idp
-        npm install --prefix target/idp --no-audit --no-fund --silent "oidc-provider@$OIDC_PROVIDER" >&2 ||
-          missing oidc-provider "npm install oidc-provider@$OIDC_PROVIDER failed"
+        cp tests/idp/package.json tests/idp/package-lock.json target/idp/
+        npm ci --prefix target/idp --no-audit --no-fund --silent >&2 || missing oidc-provider "npm ci failed"
+        cp tests/idp/package-lock.json target/idp/installed.json
       fi
       ;;
     runner)

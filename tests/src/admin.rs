@@ -102,7 +102,8 @@ impl Admin {
         Ok(admin)
     }
 
-    async fn start_process(&mut self) -> Result<()> {
+    /// The program with these settings, ready to be told what to do.
+    fn command(&self) -> Result<Command> {
         let settings = &self.settings;
         let mut command = Command::new(binaries::admin()?);
         for (name, _) in std::env::vars_os() {
@@ -111,7 +112,6 @@ impl Admin {
             }
         }
         command
-            .arg("serve")
             .env("APP_AUTH_LISTEN", self.address())
             .env("APP_AUTH_DATA", &settings.data)
             .env("APP_AUTH_ADMIN_TOKEN", &settings.admin_token)
@@ -120,6 +120,21 @@ impl Admin {
         if let Some(url) = &settings.database_url {
             command.env("APP_AUTH_DATABASE_URL", url);
         }
+        Ok(command)
+    }
+
+    /// What the command line prints, beside the running server.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.command()?.args(arguments).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{arguments:?}: {said}");
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    async fn start_process(&mut self) -> Result<()> {
+        let mut command = self.command()?;
+        command.arg("serve");
+        let settings = &self.settings;
         let ready = format!("listening on http://{}", self.address());
         // The log of a restarted process goes on in the same file: count what an earlier one said.
         let already = ready_lines(&std::fs::read_to_string(&settings.log).unwrap_or_default(), &ready);

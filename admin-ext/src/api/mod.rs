@@ -58,11 +58,13 @@ pub fn router(app: App) -> Router {
     let admin = legacy::router()
         .fallback(legacy::not_found)
         .layer(from_fn(ops::within_time))
+        .layer(from_fn(ops::to_the_end))
         .merge(legacy::bulk_router())
         .layer(from_fn_with_state(app.clone(), prefer::wait))
         .layer(from_fn_with_state(app.clone(), auth::admin));
     let v2 = v2::router()
         .layer(from_fn(ops::within_time))
+        .layer(from_fn(ops::to_the_end))
         .layer(from_fn_with_state(app.clone(), prefer::wait))
         .layer(from_fn_with_state(app.clone(), auth::admin_v2))
         .layer(from_fn(v2::render));

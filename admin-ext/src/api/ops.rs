@@ -211,6 +211,15 @@ pub async fn within_time(request: Request, next: Next) -> Response {
     }
 }
 
+/// Lets a request come to its end even if the caller goes away: what was begun with a Kong or an identity provider is
+/// written down.
+pub async fn to_the_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
 /// Names, counts and logs every request. Paths are logged without their query: it may hold anything.
 pub async fn observe(mut request: Request, next: Next) -> Response {
     let began = Instant::now();

@@ -18,7 +18,7 @@ use self::settings::UnknownName;
 use self::values::{Value, value, wrong};
 use crate::api::ApiSettings;
 use crate::idp::IdpConfig;
-use crate::kong::KongConfig;
+use crate::kong::{AttachAs, FilterAddress, KongConfig};
 use crate::mail::{Account, Encryption, MailConfig, Mechanism};
 use crate::model::{
     MailSwitches, MetaField, OsEntropy, PlainSecret, PortalAuth, PortalConfig, SystemClock, rules,
@@ -51,6 +51,8 @@ pub struct Config {
     pub portal: PortalConfig,
     pub mail: MailConfig,
     pub kong: Option<KongConfig>,
+    /// Where filters on Kong find the admin extension, as `host:port`.
+    pub filter_address: String,
     pub idp: IdpConfig,
 }
 
@@ -71,9 +73,12 @@ impl Config {
     /// Checks every setting and puts defaults where there is none.
     pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8005));
+        let listen = value!(settings.listen).parsed(listen, "an address like 127.0.0.1:8005")?;
+        let filter_address = value!(settings.kong_filter_admin_address).read(host_and_port)?;
+        let filter_address = filter_address.unwrap_or_else(|| listen.to_string());
         let data = value!(settings.data).text().unwrap_or_else(|| "./data".to_owned());
         Ok(Self {
-            listen: value!(settings.listen).parsed(listen, "an address like 127.0.0.1:8005")?,
+            listen,
             data: PathBuf::from(data),
             database_url: value!(settings.database_url).read(database_url)?,
             admin_token: value!(settings.admin_token).read(token)?,
@@ -90,7 +95,8 @@ impl Config {
             revoke_developer_blocks: value!(settings.revoke_developer_blocks_traffic).truth(true)?,
             portal: portal(settings)?,
             mail: mail(settings)?,
-            kong: kong(settings)?,
+            kong: kong(settings, &filter_address)?,
+            filter_address,
             idp: idp(settings)?,
         })
     }
@@ -104,6 +110,7 @@ impl Config {
             limits: self.limits,
             portal: self.portal.clone(),
             follows_kong: self.kong.is_some(),
+            attaches_filter: self.kong.as_ref().is_some_and(|kong| kong.filter.is_some()),
             revoke_developer_blocks: self.revoke_developer_blocks,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
@@ -261,11 +268,31 @@ fn mail(settings: &Settings) -> Result<MailConfig, ConfigError> {
     })
 }
 
-fn kong(settings: &Settings) -> Result<Option<KongConfig>, ConfigError> {
+fn kong(settings: &Settings, filter_address: &str) -> Result<Option<KongConfig>, ConfigError> {
     let admin_url = value!(settings.kong_admin_url).read(url)?;
-    let token = value!(settings.kong_admin_token).secret();
+    let admin_token = value!(settings.kong_admin_token).secret();
     let timeout = value!(settings.kong_timeout).count(5000, 100..=60_000)?;
-    Ok(admin_url.map(|admin_url| KongConfig { admin_url, token, timeout: Duration::from_millis(timeout) }))
+    let attach_as = value!(settings.kong_attach_as).one_of(
+        AttachAs::WhatKongHas,
+        &[("plugin", AttachAs::Plugin), ("filter-chain", AttachAs::FilterChain)],
+    )?;
+    let filter = FilterAddress {
+        address: filter_address.to_owned(),
+        attach_as,
+        token: value!(settings.gateway_token).read(token)?,
+    };
+    let filter = value!(settings.kong_attach_filter).truth(true)?.then_some(filter);
+    let timeout = Duration::from_millis(timeout);
+    Ok(admin_url.map(|admin_url| KongConfig { admin_url, token: admin_token, timeout, filter }))
+}
+
+fn host_and_port(text: &str) -> Result<String, &'static str> {
+    let fits = text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b'@')
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if fits { Ok(text.to_owned()) } else { Err("expected host:port") }
 }
 
 fn idp(settings: &Settings) -> Result<IdpConfig, ConfigError> {

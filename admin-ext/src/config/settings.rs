@@ -166,6 +166,12 @@ settings! {
     kong_admin_token,
     /// Milliseconds a call to it may take. [default: 5000]
     kong_timeout,
+    /// `true` puts the filter on Kong's services that serve product versions. [default: true]
+    kong_attach_filter,
+    /// How: `plugin` (Kong 3.9) or `filter-chain`. [default: as a plugin where Kong can do that]
+    kong_attach_as,
+    /// Where those filters find the admin extension, as Kong sees it. [default: listen]
+    kong_filter_admin_address,
 
     /// `true` calls identity providers over plain http too, and those on this machine. [default: false]
     idp_allow_http,

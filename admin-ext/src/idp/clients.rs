@@ -151,6 +151,10 @@ impl Clients {
                 return Err(ClientError::from(error).into());
             }
         };
+        if let Err(error) = self.store.note_dcr_client(&job).await {
+            self.settle(job).await;
+            return Err(error.into());
+        }
         let input = (known_as(&new, client), job.clone(), secret);
         let created = kong::change(&self.store, self.kong.as_ref(), actor, input, move |writer, input| {
             Box::pin(async move {

@@ -96,6 +96,26 @@ impl AdminApi {
         self.call(presence, Method::GET, path, None).await.map(Value::Object)
     }
 
+    /// Changes an entity.
+    pub async fn patch(
+        &self,
+        presence: &Presence,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<Map<String, Value>, CallError> {
+        self.call(presence, Method::PATCH, path, Some(body)).await
+    }
+
+    /// As [`AdminApi::get`], with arguments.
+    pub async fn get_with(
+        &self,
+        presence: &Presence,
+        path: &[&str],
+        arguments: &[(&str, &str)],
+    ) -> Result<Map<String, Value>, CallError> {
+        self.send(presence, Method::GET, path, (arguments, None)).await
+    }
+
     /// Sees to it that an entity is gone.
     pub async fn delete(&self, presence: &Presence, path: &[&str]) -> Result<(), CallError> {
         self.call(presence, Method::DELETE, path, None).await.map(drop)
@@ -108,10 +128,23 @@ impl AdminApi {
         path: &[&str],
         body: Option<&Value>,
     ) -> Result<Map<String, Value>, CallError> {
+        self.send(presence, method, path, (&[], body)).await
+    }
+
+    async fn send(
+        &self,
+        presence: &Presence,
+        method: Method,
+        path: &[&str],
+        (arguments, body): (&[(&str, &str)], Option<&Value>),
+    ) -> Result<Map<String, Value>, CallError> {
         let began = Instant::now();
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
+        }
+        if !arguments.is_empty() {
+            url.query_pairs_mut().extend_pairs(arguments);
         }
         let mut request = self.http.request(method.clone(), url);
         if let Some(body) = body {
@@ -154,7 +187,7 @@ async fn read(method: &Method, response: Response) -> Result<Map<String, Value>,
             away("what answers there is Kong's proxy and not its Admin API")
         }
         404 if method == Method::DELETE => Ok(Map::new()),
-        404 if method == Method::GET => Err(CallError::Unknown),
+        404 if method == Method::GET || method == Method::PATCH => Err(CallError::Unknown),
         400 | 409 | 413 | 422 => Err(CallError::Refused(Refusal { status: status.as_u16(), body })),
         401 | 403 => away("Kong does not accept kong_admin_token"),
         405 => away("Kong takes no changes"),

@@ -1,4 +1,5 @@
-//! One thing told to Kong: how developers, applications and plugins look there, and in which order they must come.
+//! One thing told to Kong: how developers, applications and plugins look there, and in which order they must come. The
+//! filter on services is in `filter`.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +9,7 @@ use crate::model::{Consumer, Plugin, PluginAnswer};
 use crate::store::kong::{Desired, Target, Want};
 
 /// Marks what is ours among an operator's own consumers.
-const TAG: &str = "app_auth";
+pub(super) const TAG: &str = "app_auth";
 /// Kong's code for a foreign key that names nothing.
 const FOREIGN_KEY_VIOLATION: i64 = 4;
 
@@ -22,6 +23,7 @@ impl Kong {
     async fn call(&self, want: &Want) -> Result<Option<PluginAnswer>, CallError> {
         let result = match &want.desired {
             Desired::Gone => self.delete(want.target).await.map(|()| None),
+            Desired::Filter(service) => self.attach(*service).await.map(|()| None),
             // Kong deletes a consumer's plugins with it.
             Desired::GoneWithConsumer => self.delete(Target::Consumer(want.consumer)).await.map(|()| None),
             Desired::Consumer(consumer) => self.put_consumer(consumer).await.map(|()| None),
@@ -37,6 +39,7 @@ impl Kong {
         let collection = match target {
             Target::Consumer(_) => "consumers",
             Target::Plugin(_) => "plugins",
+            Target::Filter(service) => return self.detach(service).await,
         };
         self.0.api.delete(&self.0.presence, &[collection, &target.id().to_string()]).await
     }

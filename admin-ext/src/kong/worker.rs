@@ -60,6 +60,11 @@ impl Kong {
             // Only this program has the database, so whoever held a claim has ended.
             store.release_all_claims().await?;
         }
+        if let Some(filter) = &self.0.filter
+            && store.follow_filter(&filter.config).await?
+        {
+            tracing::info!("the filters on Kong's services are given their configuration");
+        }
         if store.follow_kong(&self.0.url).await? {
             tracing::info!("a Kong is followed that was not followed before; it is told of everything");
         }

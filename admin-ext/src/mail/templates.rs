@@ -114,6 +114,7 @@ impl Templates {
             application_id => about.application_id.map(|id| id.to_string()),
             service => about.service.as_deref(),
             status => about.status.as_deref(),
+            reason => about.reason.as_deref(),
         }
     }
 }
@@ -157,6 +158,7 @@ fn sample() -> MailContext {
         application_id: Some(Uuid::nil()),
         service: Some("service".into()),
         status: Some("approved".into()),
+        reason: None,
     }
 }
 
@@ -252,6 +254,18 @@ mod tests {
         assert!(mail.text.contains("Hello <b> & ü,"), "{}", mail.text);
         assert!(mail.html.contains("Hello &lt;b&gt; &amp; ü,"), "{}", mail.html);
         assert!(mail.html.contains("href=\"https://portal.example.com/a?b=1&amp;c/login\""), "{}", mail.html);
+    }
+
+    #[test]
+    fn a_reason_is_told_where_there_is_one() {
+        let templates = load(&[]).unwrap();
+        for (reason, told) in [(Some("the contract <has> ended"), true), (None, false)] {
+            let about = MailContext { reason: reason.map(str::to_owned), ..sample() };
+            let mail = templates.render(MailTemplate::ApplicationStatus, &about).unwrap();
+            assert_eq!(mail.text.contains("Reason: the contract <has> ended\n"), told, "{}", mail.text);
+            assert_eq!(mail.html.contains("Reason: the contract &lt;has&gt; ended"), told, "{}", mail.html);
+            assert_eq!(mail.text.contains("Reason"), told);
+        }
     }
 
     #[test]

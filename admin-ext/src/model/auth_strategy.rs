@@ -261,9 +261,9 @@ mod tests {
         let Value::Object(changes) = json!({"leeway": null, "client_secret": "b", "y": [null]}) else {
             panic!()
         };
-        let changed = strategy.changed_config(changes);
+        let after = strategy.changed_config(changes);
         let expected = json!({"issuer": "https://a.example", "client_secret": "b", "x": 1, "y": [null]});
-        assert_eq!(Value::Object(changed), expected);
+        assert_eq!(Value::Object(after), expected);
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub struct MailContext {
     pub application_id: Option<Uuid>,
     pub service: Option<String>,
     pub status: Option<String>,
+    /// Why it has the status, in the words of whoever decided.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 impl MailContext {

@@ -299,14 +299,11 @@ impl Writer {
 
     async fn check_provider(&mut self, strategy: &AuthStrategy) -> Result<()> {
         let Some(id) = strategy.dcr_provider else { return Ok(()) };
-        match dcr_providers::exists(self.conn(), id).await? {
-            true => Ok(()),
-            false => Err(StoreError::ForeignKey {
-                entity: Entity::DcrProvider,
-                field: "dcr_provider_id",
-                id: id.to_string(),
-            }),
+        if dcr_providers::exists(self.conn(), id).await? {
+            return Ok(());
         }
+        let id = id.to_string();
+        Err(StoreError::ForeignKey { entity: Entity::DcrProvider, field: "dcr_provider_id", id })
     }
 
     /// The records of every service that the strategy is in force on will be derived again.

@@ -419,6 +419,7 @@ impl Writer {
             .map_err(conflict)?;
         for service in before.into_iter().chain(after) {
             self.touch_service(service);
+            self.mark_filter(service);
         }
         Ok(())
     }

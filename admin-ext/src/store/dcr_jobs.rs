@@ -292,6 +292,18 @@ impl Store {
         writer.commit().await.map(drop)
     }
 
+    /// Writes down what a provider called the client it has just made, before anything else can go wrong.
+    pub async fn note_dcr_client(&self, job: &DcrJob) -> Result<()> {
+        let mut writer = self.write(&Self::dcr_keeper()).await?;
+        sqlx::query("UPDATE dcr_jobs SET client_id = $2, details = $3 WHERE id = $1")
+            .bind(job.id.as_bytes().as_slice())
+            .bind(job.client_id.clone())
+            .bind(details(&job.details))
+            .execute(writer.conn())
+            .await?;
+        writer.commit().await.map(drop)
+    }
+
     /// A job is done with; see [`Writer::finish_dcr_job`].
     pub async fn finish_dcr_job(&self, job: &DcrJob) -> Result<()> {
         let mut writer = self.write(&Self::dcr_keeper()).await?;

@@ -198,6 +198,7 @@ impl Writer {
                 .map(|version| format!("{} {}", version.product_name, version.name))
                 .or_else(|| after.service_name.clone()),
             status: Some(word(status).to_owned()),
+            reason: after.connection.reason.clone(),
             ..about(&portal, &after.developer)
         };
         if tells {

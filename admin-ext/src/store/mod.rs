@@ -58,6 +58,7 @@ pub use issuers::{DueIssuer, IssuerCounts};
 pub use nodes::StoredNode;
 pub use open::{Limits, Reveal, StoreOptions};
 pub use portal_versions::PortalVersionChanged;
+pub use services::KnownService;
 pub use tokens::{TOKEN_MIN, Token, TokenKind};
 pub use writer::Writer;
 
@@ -93,6 +94,7 @@ struct Inner {
     limits: Limits,
     portal: PortalConfig,
     follows_kong: bool,
+    attaches_filter: bool,
     revoke_developer_blocks: bool,
     /// Rings when there is something to tell Kong.
     kong_news: Notify,

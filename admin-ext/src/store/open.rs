@@ -60,6 +60,8 @@ pub struct StoreOptions {
     pub portal: PortalConfig,
     /// Whether a Kong is to be told of developers, applications and plugins.
     pub follows_kong: bool,
+    /// Whether that Kong is to be told to put the filter on services that serve product versions.
+    pub attaches_filter: bool,
     /// Whether revoking a developer keeps the developer's applications out, and not only the developer.
     pub revoke_developer_blocks: bool,
     pub clock: Arc<dyn Clock>,
@@ -76,6 +78,7 @@ impl StoreOptions {
             limits: Limits::default(),
             portal: PortalConfig::default(),
             follows_kong: false,
+            attaches_filter: false,
             revoke_developer_blocks: true,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
@@ -123,6 +126,7 @@ impl Store {
             limits: options.limits,
             portal: options.portal,
             follows_kong: options.follows_kong,
+            attaches_filter: options.attaches_filter,
             kong_news: Notify::new(),
             newest,
             mails: Notify::new(),

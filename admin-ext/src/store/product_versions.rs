@@ -290,6 +290,7 @@ impl Writer {
             .await?;
         if let Some(service) = before.service {
             self.touch_service(service.id);
+            self.mark_filter(service.id);
         }
         self.audit_deleted(before).await
     }

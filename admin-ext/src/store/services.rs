@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use super::connections::all_of_service;
 use super::sql::{Columns as _, List};
 use super::{Entity, Result, Store, StoreError, Writer, product_versions};
-use crate::model::{Listed, NewService, Offset, PageRequest, Service, ServicePatch, ServiceRef};
+use crate::model::{Listed, NewService, Offset, PageRequest, Service, ServicePatch, ServiceRef, VersionId};
 
 const COLUMNS: &str = "s.id, s.name, s.auto_approve, s.key_auth, s.created_at, s.updated_at";
 
@@ -46,7 +46,41 @@ async fn existing(conn: &mut AnyConnection, id: ServiceId) -> Result<Service> {
     by_ref(conn, &id.into()).await?.ok_or(StoreError::NotFound(Entity::Service))
 }
 
+/// What is known of a service, by its id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KnownService {
+    pub name: String,
+    /// The version it serves.
+    pub version: Option<VersionId>,
+}
+
 impl Store {
+    /// What is known of a service; `None` if it was never registered.
+    pub async fn known_service(&self, id: ServiceId) -> Result<Option<KnownService>> {
+        let row = sqlx::query(
+            "SELECT s.name, v.id AS version FROM services s LEFT JOIN product_versions v ON v.service = s.id \
+             WHERE s.id = $1",
+        )
+        .bind(id.as_bytes().as_slice())
+        .fetch_optional(&mut *self.reader().await?)
+        .await?;
+        row.map(|row| {
+            let version = row.optional_uuid("version")?.map(VersionId);
+            Ok(KnownService { name: row.text("name")?, version })
+        })
+        .transpose()
+    }
+
+    /// The services that serve product versions, with their names, in the order of the names.
+    pub async fn linked_services(&self) -> Result<Vec<(ServiceId, String)>> {
+        let rows = sqlx::query(
+            "SELECT s.id, s.name FROM services s JOIN product_versions v ON v.service = s.id ORDER BY s.name",
+        )
+        .fetch_all(&mut *self.reader().await?)
+        .await?;
+        rows.iter().map(|row| Ok((ServiceId(row.uuid("id")?), row.text("name")?))).collect()
+    }
+
     pub async fn services(&self, page: PageRequest) -> Result<Listed<Service>> {
         List { columns: COLUMNS, from: "services s WHERE 1 = 1", bound: 0, alias: "s" }
             .page(

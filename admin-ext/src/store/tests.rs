@@ -5,3 +5,4 @@ mod entities;
 mod following;
 mod keeping;
 mod mails;
+mod products;

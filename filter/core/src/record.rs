@@ -124,6 +124,7 @@ pub struct Strategy {
 #[serde(rename_all = "snake_case")]
 pub enum StrategyConfig {
     KeyAuth(KeyAuthConfig),
+    #[serde(rename = "openid_connect")]
     OpenIdConnect(OpenIdConnectConfig),
 }
 

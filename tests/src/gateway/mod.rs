@@ -139,16 +139,21 @@ impl Gateway {
 
     /// Waits until no service answers 503 to a request without a key: every filter chain has its records.
     pub async fn wait_until_synced(&mut self) -> Result<()> {
-        let client = self.client();
         let prefixes: Vec<_> = self.settings.services.iter().map(|service| service.prefix.clone()).collect();
         for prefix in prefixes {
-            wait::until("the gateway to have its records", async || {
-                self.process.as_mut().map_or(Ok(()), Process::check_alive)?;
-                Ok(client.get(&prefix).await.is_ok_and(|answer| answer.status != 503))
-            })
-            .await?;
+            self.wait_until_known(&prefix).await?;
         }
         Ok(())
+    }
+
+    /// Waits until the service at a path does not answer 503 to a request without a key.
+    pub async fn wait_until_known(&mut self, prefix: &str) -> Result<()> {
+        let client = self.client();
+        wait::until("the gateway to have its records", async || {
+            self.process.as_mut().map_or(Ok(()), Process::check_alive)?;
+            Ok(client.get(prefix).await.is_ok_and(|answer| answer.status != 503))
+        })
+        .await
     }
 
     pub fn url(&self) -> String {

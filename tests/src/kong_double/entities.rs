@@ -6,21 +6,39 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::filters::Filters;
 use super::schema;
 
 /// An answer: status and body.
 pub type Answer = (u16, Value);
 
-#[derive(Default)]
 pub struct Entities {
+    /// As `GET /` tells it.
+    pub version: String,
+    pub filters: Filters,
     pub consumers: BTreeMap<Uuid, Value>,
     pub plugins: BTreeMap<Uuid, Value>,
     clock: i64,
 }
 
+impl Default for Entities {
+    fn default() -> Self {
+        Self {
+            version: "3.9.3".into(),
+            filters: Filters::default(),
+            consumers: BTreeMap::new(),
+            plugins: BTreeMap::new(),
+            clock: 0,
+        }
+    }
+}
+
 impl Entities {
-    pub fn handle(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Answer {
+    pub fn handle(&mut self, method: &Method, path: &str, query: &str, body: Option<&Value>) -> Answer {
         let segments: Vec<_> = path.trim_matches('/').split('/').collect();
+        if let Some(answer) = self.filters.handle(method, &segments, query, body) {
+            return answer;
+        }
         match (method.as_str(), segments.as_slice()) {
             ("GET", ["schemas", "plugins", name]) => match schema::of_plugin(name) {
                 Some(schema) => (200, schema),
@@ -32,7 +50,15 @@ impl Entities {
             },
             ("GET", ["consumers"]) => (200, list(&self.consumers)),
             ("GET", ["plugins"]) => (200, list(&self.plugins)),
-            ("GET", [""]) => (200, json!({"version": "3.9.3", "tagline": "Welcome to kong"})),
+            ("GET", ["services", id, "plugins"]) => match self.filters.known(id) {
+                Some(id) => {
+                    let of_service = |plugin: &&Value| plugin["service"]["id"] == json!(id);
+                    let plugins: Vec<_> = self.plugins.values().filter(of_service).collect();
+                    (200, json!({"data": plugins, "next": null}))
+                }
+                None => (404, not_found()),
+            },
+            ("GET", [""]) => (200, json!({"version": self.version, "tagline": "Welcome to kong"})),
             _ => (404, not_found()),
         }
     }
@@ -100,7 +126,9 @@ impl Entities {
     }
 
     fn put_plugin(&mut self, id: Uuid, body: Map<String, Value>) -> Result<Value, Answer> {
-        let mut entity = schema::plugin(body)?;
+        // Since 3.9 a filter can be a plugin.
+        let filter = body.get("name") == Some(&json!("app_auth")) && !self.version.starts_with("3.8");
+        let mut entity = if filter { self.filters.check_plugin(&body)? } else { schema::plugin(body)? };
         let consumer = entity["consumer"].clone();
         if let Some(owner) = consumer["id"].as_str()
             && !self.consumers.contains_key(&Uuid::try_parse(owner).unwrap_or_default())
@@ -117,7 +145,8 @@ impl Entities {
             if *other == id {
                 continue;
             }
-            if plugin["name"] == entity["name"] && plugin["consumer"] == consumer {
+            let same = |member: &str| plugin[member] == entity[member];
+            if same("name") && same("consumer") && same("service") {
                 let key =
                     json!({"consumer": consumer, "name": entity["name"], "route": null, "service": null});
                 let told = format!(
@@ -150,7 +179,7 @@ fn list(entities: &BTreeMap<Uuid, Value>) -> Value {
     json!({"data": entities.values().collect::<Vec<_>>(), "next": null})
 }
 
-fn not_found() -> Value {
+pub fn not_found() -> Value {
     json!({"message": "Not found"})
 }
 

@@ -2,6 +2,7 @@
 //! on demand. What it was told outlives its stops, as a database does. It knows nothing of who calls it.
 
 mod entities;
+mod filters;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -152,6 +153,16 @@ impl KongDouble {
         self.lock().entities.plugins.clone()
     }
 
+    /// Its filter chains.
+    pub fn filter_chains(&self) -> BTreeMap<Uuid, Value> {
+        self.lock().entities.filters.chains.clone()
+    }
+
+    /// Is of another version from now on.
+    pub fn set_version(&self, version: &str) {
+        self.lock().entities.version = version.into();
+    }
+
     /// The user names of its consumers, sorted.
     pub fn usernames(&self) -> Vec<String> {
         let consumers = self.consumers();
@@ -163,7 +174,7 @@ impl KongDouble {
 
     /// What its operator does there by themselves.
     pub fn put(&self, path: &str, body: &Value) -> Result<()> {
-        let (status, answer) = self.lock().entities.handle(&Method::PUT, path, Some(body));
+        let (status, answer) = self.lock().entities.handle(&Method::PUT, path, "", Some(body));
         anyhow::ensure!(status == 200, "{status}: {answer}");
         Ok(())
     }
@@ -222,7 +233,10 @@ fn handle(kong: &mut Kong, parts: &axum::http::request::Parts, body: &Bytes) -> 
         match (parts.uri.path().strip_prefix(&kong.prefix), read(parts, body)) {
             (None, _) => (404, json!({"message": "Not found"})),
             (_, Err(refusal)) => refusal,
-            (Some(path), Ok(body)) => kong.entities.handle(&parts.method, path, body.as_ref()),
+            (Some(path), Ok(body)) => {
+                let query = parts.uri.query().unwrap_or_default();
+                kong.entities.handle(&parts.method, path, query, body.as_ref())
+            }
         }
     };
     note(kong, parts, status);

@@ -30,7 +30,7 @@ pub async fn demo() -> Result<()> {
     let folder = tempfile::Builder::new().prefix("app-auth-demo-").tempdir()?;
     let upstream = Upstream::start(0)?;
     let admin = Admin::start(Database::Sqlite).await?;
-    let service = Uuid::new_v4();
+    let (service, orders) = (Uuid::new_v4(), Uuid::new_v4());
     let mut gateway = Gateway::start_from(gateway::Settings {
         host,
         port: ports::free()?,
@@ -39,7 +39,7 @@ pub async fn demo() -> Result<()> {
         admin: admin.address().parse()?,
         gateway_token: admin.gateway_token().into(),
         upstream: upstream.address(),
-        services: vec![Service::new("echo", service, "/")],
+        services: vec![Service::new("orders", orders, "/orders"), Service::new("echo", service, "/")],
         folder: folder.path().into(),
     })
     .await?;
@@ -52,6 +52,8 @@ pub async fn demo() -> Result<()> {
 
     let mut story = Story { admin: admin.client().clone(), gateway: gateway.client(), step: 0 };
     story.tell(service, &mut gateway).await?;
+    println!("\nthe same from the product side: strategy, product version, service, registration\n");
+    story.tell_of_products(orders).await?;
     println!("\n{} steps, every answer as expected", story.step);
     Ok(())
 }
@@ -75,7 +77,7 @@ impl Story {
         )
         .await?;
         // Until here the gateway had nothing to enforce; it answered 503.
-        gateway.wait_until_synced().await?;
+        gateway.wait_until_known("/hello").await?;
         let body = json!({"email": "developer@example.com", "meta": {"full_name": "A Developer"}});
         let developer =
             self.change("a developer asks for access", Method::POST, "/developers", body, 200).await?;
@@ -126,6 +128,75 @@ impl Story {
         Ok(())
     }
 
+    /// One chain from an auth strategy to a request, built over the v2 APIs.
+    async fn tell_of_products(&mut self, service: Uuid) -> Result<()> {
+        let body = json!({"name": "orders keys", "display_name": "API key", "strategy_type": "key_auth",
+            "configs": {"key-auth": {"key_names": ["x-orders-key"]}}});
+        let strategy = self.make("an auth strategy", "/v2/application-auth-strategies", body).await?;
+        let portal = self.make("a portal", "/v2/portals", json!({"name": "demo"})).await?;
+        let portal = format!("/v2/portals/{portal}");
+        let product = self.make("an API product", "/v2/api-products", json!({"name": "Orders"})).await?;
+        let body =
+            json!({"name": "v1", "gateway_service": {"id": service, "control_plane_id": Uuid::new_v4()}});
+        let versions = format!("/v2/api-products/{product}/product-versions");
+        let version = self.make("its first version, served by a gateway service", &versions, body).await?;
+        let body = json!({"product_version_id": version, "auth_strategy_ids": [strategy],
+            "publish_status": "published", "application_registration_enabled": true,
+            "auto_approve_registration": false, "deprecated": false});
+        self.make("put it into the portal, with the strategy", &format!("{portal}/product-versions"), body)
+            .await?;
+        let in_portal = format!("{portal}/product-versions/{version}");
+
+        let body =
+            json!({"email": "orders@example.com", "full_name": "An Orders Developer", "status": "approved"});
+        let developer = self.make("a developer", &format!("{portal}/developers"), body).await?;
+        let body = json!({"name": "shop", "auth_strategy_id": strategy, "developer_id": developer});
+        let applications = format!("{portal}/applications");
+        let application = self.make("an application under the strategy", &applications, body).await?;
+        let path = format!("{applications}/{application}");
+        let body = json!({"display_name": "first"});
+        let made = self
+            .change("its key, shown once", Method::POST, &format!("{path}/credentials"), body, 201)
+            .await?;
+        let key = made.field("credential")?;
+        let body = json!({"product_version_id": version});
+        let registrations = format!("{path}/registrations");
+        let registration = self.make("it registers for the version", &registrations, body).await?;
+        let registration = format!("{registrations}/{registration}");
+
+        self.order("the registration is pending", Some(&key), 403, "pending").await?;
+        let set = |status: &str| json!({"status": status});
+        self.change("approve it", Method::PATCH, &registration, set("approved"), 200).await?;
+        self.order("the gateway lets it in", Some(&key), 200, "").await?;
+        let revoked = json!({"status": "revoked", "reason": "The contract has ended"});
+        self.change("revoke it, and say why", Method::PATCH, &registration, revoked, 200).await?;
+        self.order("the very next request", Some(&key), 403, "revoked").await?;
+
+        let instances = format!("/developers/{developer}/applications/{application}/application_instances");
+        let request = self.admin.request(Method::GET, &instances);
+        let seen = self
+            .step("the legacy API shows the same", "admin  ", &format!("GET {instances}"), request, 200)
+            .await?;
+        let instance = seen.json()["data"][0]["id"].as_str().map(str::to_owned);
+        let instance = format!("{instances}/{}", instance.context("the legacy API shows no connection")?);
+        self.set_status("and approves it again", &instance, 0).await?;
+        self.order("back in", Some(&key), 200, "").await?;
+
+        let none = json!({"auth_strategy_ids": []});
+        self.change("take the strategy away", Method::PATCH, &in_portal, none, 200).await?;
+        self.order("the API is open now, as the warning in the log says", None, 200, "").await?;
+        let again = json!({"auth_strategy_ids": [strategy]});
+        self.change("give it back", Method::PATCH, &in_portal, again, 200).await?;
+        self.order("nobody gets in without a key", None, 401, "").await?;
+        self.order("the application does", Some(&key), 200, "").await?;
+        Ok(())
+    }
+
+    /// Makes something; answers its id.
+    async fn make(&mut self, title: &str, path: &str, body: Value) -> Result<String> {
+        self.change(title, Method::POST, path, body, 201).await?.field("id")
+    }
+
     async fn set_status(&mut self, title: &str, path: &str, status: u8) -> Result<Answer> {
         self.change(title, Method::PATCH, path, json!({"status": status}), 200).await
     }
@@ -150,11 +221,26 @@ impl Story {
 
     /// A request through the gateway; `reason` is what a refusal must give as its reason.
     async fn call(&mut self, title: &str, key: Option<&str>, status: u16, reason: &str) -> Result<Answer> {
-        let mut request = self.gateway.request(Method::GET, "/hello");
-        let mut sent = "GET /hello".to_owned();
-        if let Some(key) = key {
-            request = request.header("apikey", key);
-            sent = format!("{sent}  apikey: {key}");
+        self.request(title, "/hello", key.map(|key| ("apikey", key)), (status, reason)).await
+    }
+
+    /// As [`Story::call`], of the service with the product version.
+    async fn order(&mut self, title: &str, key: Option<&str>, status: u16, reason: &str) -> Result<Answer> {
+        self.request(title, "/orders/1", key.map(|key| ("x-orders-key", key)), (status, reason)).await
+    }
+
+    async fn request(
+        &mut self,
+        title: &str,
+        path: &str,
+        key: Option<(&str, &str)>,
+        (status, reason): (u16, &str),
+    ) -> Result<Answer> {
+        let mut request = self.gateway.request(Method::GET, path);
+        let mut sent = format!("GET {path}");
+        if let Some((name, key)) = key {
+            request = request.header(name, key);
+            sent = format!("{sent}  {name}: {key}");
         }
         let answer = self.step(title, "gateway", &sent, request, status).await?;
         let told = answer.header("x-app-auth-reason");

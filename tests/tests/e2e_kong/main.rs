@@ -3,6 +3,7 @@
 mod common;
 mod crash;
 mod crud;
+mod filters;
 mod outage;
 mod refusals;
 mod replicas;

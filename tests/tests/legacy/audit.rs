@@ -4,17 +4,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use app_auth_tests::admin::{Admin, Database};
-use app_auth_tests::audit::lines;
+use app_auth_tests::audit::{MARK, Writes, lines};
 use app_auth_tests::binaries;
-use app_auth_tests::client::{Answer, Client, send};
+use app_auth_tests::client::send;
 use app_auth_tests::{contract, ports};
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::common::on_both;
-
-/// In every secret that these scenarios choose.
-const MARK: &str = "hush-hush";
 
 fn texts<'a>(lines: &'a [Value], member: &str) -> Vec<&'a str> {
     lines.iter().map(|line| line[member].as_str().unwrap_or_default()).collect()
@@ -135,166 +132,105 @@ async fn given_an_argument_that_is_none_when_the_log_is_read_then_it_is_named() 
     .await
 }
 
-/// Writes, and remembers what it wrote and which secrets it heard.
-struct Writes<'a> {
-    client: &'a Client,
-    /// Operations of the OpenAPI document.
-    done: Vec<(String, String)>,
-    secrets: Vec<String>,
+async fn people(writes: &mut Writes<'_>) -> Result<()> {
+    let developer = "/developers/a@example.com";
+    let body = json!({"email": "a@example.com", "meta": {"full_name": "A"}, "status": 0,
+        "password": format!("{MARK} password"), "key": format!("{MARK} key")});
+    writes.write(Method::POST, "/developers", body).await?;
+    writes.write(Method::PATCH, developer, json!({"password": format!("{MARK} again")})).await?;
+    writes.write(Method::POST, "/developers/roles", json!({"name": "QA"})).await?;
+    writes.write(Method::PATCH, developer, json!({"roles": ["QA"]})).await?;
+    writes.write(Method::PATCH, "/developers/roles/QA", json!({"comment": "x"})).await?;
+    writes.write(Method::DELETE, "/developers/roles/QA", json!({})).await?;
+    let import = "/developers/import";
+    let line = json!({"email": "i@example.com", "meta": {"full_name": "I"}, "password": format!("{MARK} i"),
+        "applications": [{"name": "i", "redirect_uri": "https://example.com/",
+            "key_auth": [{"key": format!("{MARK} imported")}]}]});
+    let request = writes.client.request(Method::POST, import).header("Content-Type", "application/x-ndjson");
+    writes.send(Method::POST, import, request.body(line.to_string())).await?;
+    let changes = json!({"config": {"portal_auto_approve": true}});
+    writes.write(Method::PATCH, "/workspaces/default", changes).await?;
+
+    let secret = |what: &str| format!("{MARK} {what}");
+    let config = |password: &str| json!({"minute": 5, "redis": {"password": secret(password)}});
+    let body = json!({"name": "rate-limiting", "config": config("redis")});
+    let plugin = writes.create(&format!("{developer}/plugins"), body).await?;
+    writes.write(Method::PATCH, &plugin, json!({"config": config("other redis")})).await?;
+    writes.write(Method::DELETE, &plugin, json!({})).await?;
+    for (family, body, changes) in [
+        ("basic-auth", json!({"username": "a", "password": secret("b")}), json!({"password": secret("c")})),
+        (
+            "oauth2",
+            json!({"name": "a", "client_id": secret("d"), "client_secret": secret("e")}),
+            json!({"client_secret": secret("f"), "hash_secret": true}),
+        ),
+        ("hmac-auth", json!({"username": "a", "secret": secret("g")}), json!({"secret": secret("h")})),
+        ("jwt", json!({"secret": secret("i")}), json!({"secret": secret("j")})),
+        ("key-auth", json!({"key": secret("k")}), json!({"key": secret("l")})),
+        ("openid-connect", json!({"issuer": "https://example.com", "subject": "a"}), json!({"tags": ["x"]})),
+    ] {
+        let list = format!("{developer}/credentials/{family}");
+        let one = writes.create(&list, body).await?;
+        writes.write(Method::PATCH, &one, changes).await?;
+        writes.write(Method::DELETE, &one, json!({})).await?;
+    }
+    // With everything made up.
+    for family in ["jwt", "key-auth"] {
+        writes.create(&format!("{developer}/credentials/{family}"), json!({})).await?;
+    }
+    Ok(())
 }
 
-impl Writes<'_> {
-    /// A write, which must leave a line of its own.
-    async fn write(&mut self, method: Method, path: &str, body: Value) -> Result<Answer> {
-        let request = self.client.request(method.clone(), path).json(&body);
-        self.send(method, path, request).await
-    }
-
-    async fn send(&mut self, method: Method, path: &str, request: RequestBuilder) -> Result<Answer> {
-        let answer = send(request).await?;
-        ensure!(answer.status < 300, "{method} {path}: {} {}", answer.status, answer.text());
-        let request = answer.header("x-request-id");
-        let told = lines(self.client, &format!("request_id={request}")).await?;
-        ensure!(!told.is_empty(), "{method} {path} left no line");
-        self.done.extend(contract::operation(&method, path));
-        self.hear(&answer.json());
-        Ok(answer)
-    }
-
-    async fn create(&mut self, list: &str, body: Value) -> Result<String> {
-        let id = self.write(Method::POST, list, body).await?.field("id")?;
-        Ok(format!("{list}/{id}"))
-    }
-
-    /// Remembers the secrets of an answer, hashed ones included.
-    fn hear(&mut self, value: &Value) {
-        match value {
-            Value::Object(members) => {
-                // The `key` of a credential for JWT is the public name of its issuer.
-                let secret = |name: &str| match name {
-                    "client_id" | "client_secret" | "password" | "secret" => true,
-                    "key" => !members.contains_key("algorithm"),
-                    _ => false,
-                };
-                for (name, value) in members {
-                    match value {
-                        Value::String(text) if secret(name) => self.secrets.push(text.clone()),
-                        value => self.hear(value),
-                    }
-                }
-            }
-            Value::Array(elements) => elements.iter().for_each(|element| self.hear(element)),
-            _ => {}
-        }
-    }
-
-    async fn people(&mut self) -> Result<()> {
-        let developer = "/developers/a@example.com";
-        let body = json!({"email": "a@example.com", "meta": {"full_name": "A"}, "status": 0,
-            "password": format!("{MARK} password"), "key": format!("{MARK} key")});
-        self.write(Method::POST, "/developers", body).await?;
-        self.write(Method::PATCH, developer, json!({"password": format!("{MARK} again")})).await?;
-        self.write(Method::POST, "/developers/roles", json!({"name": "QA"})).await?;
-        self.write(Method::PATCH, developer, json!({"roles": ["QA"]})).await?;
-        self.write(Method::PATCH, "/developers/roles/QA", json!({"comment": "x"})).await?;
-        self.write(Method::DELETE, "/developers/roles/QA", json!({})).await?;
-        let import = "/developers/import";
-        let line = json!({"email": "i@example.com", "meta": {"full_name": "I"}, "password": format!("{MARK} i"),
-            "applications": [{"name": "i", "redirect_uri": "https://example.com/",
-                "key_auth": [{"key": format!("{MARK} imported")}]}]});
-        let request =
-            self.client.request(Method::POST, import).header("Content-Type", "application/x-ndjson");
-        self.send(Method::POST, import, request.body(line.to_string())).await?;
-        let changes = json!({"config": {"portal_auto_approve": true}});
-        self.write(Method::PATCH, "/workspaces/default", changes).await?;
-
-        let secret = |what: &str| format!("{MARK} {what}");
-        let config = |password: &str| json!({"minute": 5, "redis": {"password": secret(password)}});
-        let body = json!({"name": "rate-limiting", "config": config("redis")});
-        let plugin = self.create(&format!("{developer}/plugins"), body).await?;
-        self.write(Method::PATCH, &plugin, json!({"config": config("other redis")})).await?;
-        self.write(Method::DELETE, &plugin, json!({})).await?;
-        for (family, body, changes) in [
-            (
-                "basic-auth",
-                json!({"username": "a", "password": secret("b")}),
-                json!({"password": secret("c")}),
-            ),
-            (
-                "oauth2",
-                json!({"name": "a", "client_id": secret("d"), "client_secret": secret("e")}),
-                json!({"client_secret": secret("f"), "hash_secret": true}),
-            ),
-            ("hmac-auth", json!({"username": "a", "secret": secret("g")}), json!({"secret": secret("h")})),
-            ("jwt", json!({"secret": secret("i")}), json!({"secret": secret("j")})),
-            ("key-auth", json!({"key": secret("k")}), json!({"key": secret("l")})),
-            (
-                "openid-connect",
-                json!({"issuer": "https://example.com", "subject": "a"}),
-                json!({"tags": ["x"]}),
-            ),
-        ] {
-            let list = format!("{developer}/credentials/{family}");
-            let one = self.create(&list, body).await?;
-            self.write(Method::PATCH, &one, changes).await?;
-            self.write(Method::DELETE, &one, json!({})).await?;
-        }
-        // With everything made up.
-        for family in ["jwt", "key-auth"] {
-            self.create(&format!("{developer}/credentials/{family}"), json!({})).await?;
-        }
-        Ok(())
-    }
-
-    async fn mails(&mut self) -> Result<()> {
-        self.write(Method::POST, "/developers/invite", json!({"emails": ["z@example.com"]})).await?;
-        self.write(
+async fn mails(writes: &mut Writes<'_>) -> Result<()> {
+    writes.write(Method::POST, "/developers/invite", json!({"emails": ["z@example.com"]})).await?;
+    writes
+        .write(
             Method::POST,
             "/developers",
             json!({"email": "p@example.com", "status": 1, "meta": {"full_name": "P"}}),
         )
         .await?;
-        let waiting = self.client.get("/mails").await?.expect(200)?.json();
-        let id = waiting["data"][0]["id"].as_str().context("no mail waits")?.to_owned();
-        self.write(Method::DELETE, &format!("/mails/{id}"), json!({})).await?;
-        Ok(())
+    let waiting = writes.client.get("/mails").await?.expect(200)?.json();
+    let id = waiting["data"][0]["id"].as_str().context("no mail waits")?.to_owned();
+    writes.write(Method::DELETE, &format!("/mails/{id}"), json!({})).await?;
+    Ok(())
+}
+
+async fn applications(writes: &mut Writes<'_>) -> Result<()> {
+    let service = "/services/orders";
+    writes.write(Method::POST, "/services", json!({"name": "billing"})).await?;
+    writes.write(Method::PUT, service, json!({})).await?;
+    writes.write(Method::PATCH, service, json!({"auto_approve": true})).await?;
+
+    let developer = "/developers/a@example.com";
+    let body = json!({"name": "a", "redirect_uri": "https://example.com/"});
+    let application = writes.create(&format!("{developer}/applications"), body).await?;
+    let first = writes.client.get(&format!("{application}/credentials/oauth2")).await?.expect(200)?.json();
+    ensure!(first["total"] == 1, "{first}");
+    writes.hear(&first);
+    writes.write(Method::PATCH, &application, json!({"custom_id": "c"})).await?;
+
+    let instances = format!("{application}/application_instances");
+    let instance = writes.create(&instances, json!({"service": {"name": "orders"}})).await?;
+    writes.write(Method::PATCH, &instance, json!({"status": 3})).await?;
+    writes.write(Method::DELETE, &instance, json!({})).await?;
+
+    let keys = format!("{application}/credentials/key-auth");
+    let key = writes.create(&keys, json!({})).await?;
+    writes.write(Method::PATCH, &key, json!({"key": format!("{MARK} application's key")})).await?;
+    writes.write(Method::DELETE, &key, json!({})).await?;
+    let clients = format!("{application}/credentials/oauth2");
+    let body =
+        json!({"client_id": format!("{MARK} client"), "client_secret": format!("{MARK} client's secret")});
+    let one = writes.create(&clients, body).await?;
+    writes.write(Method::DELETE, &one, json!({})).await?;
+    let body = json!({"client_secret": format!("{MARK} hashed"), "hash_secret": true});
+    writes.create(&clients, body).await?;
+
+    for path in [&application, service, developer] {
+        writes.write(Method::DELETE, path, json!({})).await?;
     }
-
-    async fn applications(&mut self) -> Result<()> {
-        let service = "/services/orders";
-        self.write(Method::POST, "/services", json!({"name": "billing"})).await?;
-        self.write(Method::PUT, service, json!({})).await?;
-        self.write(Method::PATCH, service, json!({"auto_approve": true})).await?;
-
-        let developer = "/developers/a@example.com";
-        let body = json!({"name": "a", "redirect_uri": "https://example.com/"});
-        let application = self.create(&format!("{developer}/applications"), body).await?;
-        let first = self.client.get(&format!("{application}/credentials/oauth2")).await?.expect(200)?.json();
-        ensure!(first["total"] == 1, "{first}");
-        self.hear(&first);
-        self.write(Method::PATCH, &application, json!({"custom_id": "c"})).await?;
-
-        let instances = format!("{application}/application_instances");
-        let instance = self.create(&instances, json!({"service": {"name": "orders"}})).await?;
-        self.write(Method::PATCH, &instance, json!({"status": 3})).await?;
-        self.write(Method::DELETE, &instance, json!({})).await?;
-
-        let keys = format!("{application}/credentials/key-auth");
-        let key = self.create(&keys, json!({})).await?;
-        self.write(Method::PATCH, &key, json!({"key": format!("{MARK} application's key")})).await?;
-        self.write(Method::DELETE, &key, json!({})).await?;
-        let clients = format!("{application}/credentials/oauth2");
-        let body = json!({"client_id": format!("{MARK} client"), "client_secret": format!("{MARK} client's secret")});
-        let one = self.create(&clients, body).await?;
-        self.write(Method::DELETE, &one, json!({})).await?;
-        let body = json!({"client_secret": format!("{MARK} hashed"), "hash_secret": true});
-        self.create(&clients, body).await?;
-
-        for path in [&application, service, developer] {
-            self.write(Method::DELETE, path, json!({})).await?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Runs the program with the data of a running admin extension and answers what it prints.
@@ -323,10 +259,10 @@ async fn given_one_of_each_write_when_the_log_is_read_then_each_left_a_line_and_
         ];
         let admin = Admin::start_with(database, &settings).await?;
         let client = admin.client();
-        let mut writes = Writes { client, done: Vec::new(), secrets: Vec::new() };
-        writes.people().await?;
-        writes.applications().await?;
-        writes.mails().await?;
+        let mut writes = Writes::new(client);
+        people(&mut writes).await?;
+        applications(&mut writes).await?;
+        mails(&mut writes).await?;
         let token = command_line(&admin, &["token", "create", "--kind", "admin", "--name", "ci"])?;
         let made = lines(client, "entity=token&actor=command+line").await?;
         let id = made[0]["entity_id"].as_str().context("no token was made")?;
@@ -334,9 +270,10 @@ async fn given_one_of_each_write_when_the_log_is_read_then_each_left_a_line_and_
         assert_eq!(texts(&lines(client, &format!("entity_id={id}")).await?, "action"), ["revoke", "create"]);
 
         for operation in contract::operations() {
-            // Asking for another try of what Kong has to be told changes nothing here.
+            // Asking for another try of what Kong has to be told changes nothing here; `/v2` has scenarios of its own.
             let read = operation.0 == "GET" || operation.1.starts_with("/kong/sync");
-            assert!(read || writes.done.contains(&operation), "{operation:?} is not tried");
+            let elsewhere = operation.1.starts_with("/v2/");
+            assert!(read || elsewhere || writes.done.contains(&operation), "{operation:?} is not tried");
         }
 
         let mut log = lines(client, "").await?;

@@ -71,7 +71,12 @@ impl Admin {
     /// Enforces key authentication on a service.
     pub fn service(&mut self, service: ServiceId, config: KeyAuthConfig) {
         let strategies = vec![Strategy { id: StrategyId::KEY_AUTH, config: StrategyConfig::KeyAuth(config) }];
-        let record = Record::Service(ServiceRecord { service, strategies, open: false });
+        self.strategies(service, strategies, false);
+    }
+
+    /// Enforces any strategies on a service, or opens it where there are none.
+    pub fn strategies(&mut self, service: ServiceId, strategies: Vec<Strategy>, open: bool) {
+        let record = Record::Service(ServiceRecord { service, strategies, open });
         self.change(KeyDigest::of_service(&self.store, service), Operation::Put(record));
     }
 

@@ -23,14 +23,15 @@ use crate::store::kong::{Marker, Target};
 pub struct MarkerBody {
     /// Tries so far.
     attempts: u32,
-    /// The consumer it is about or belongs to.
-    consumer: Ref,
+    /// The consumer it is about or belongs to; absent of a filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumer: Option<Ref>,
     /// Since when Kong is behind, in seconds since the Unix epoch.
     created_at: i64,
     /// What came of the last try.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// Of the consumer or the plugin, here and in Kong.
+    /// Of the consumer or the plugin, here and in Kong; of a filter, that of the service.
     id: Uuid,
     /// When it is tried again at the latest, in seconds since the Unix epoch; absent if only a change or a request
     /// will have it tried again.
@@ -38,7 +39,7 @@ pub struct MarkerBody {
     next_at: Option<i64>,
     /// `pending`, or `refused`: Kong understood and does not want it as it is.
     state: &'static str,
-    /// `consumer` or `plugin`.
+    /// `consumer`, `plugin` or `filter`.
     target: &'static str,
 }
 
@@ -46,7 +47,10 @@ impl From<Marker> for MarkerBody {
     fn from(marker: Marker) -> Self {
         Self {
             attempts: marker.attempts,
-            consumer: marker.consumer.0.into(),
+            consumer: match marker.target {
+                Target::Consumer(_) | Target::Plugin(_) => Some(marker.consumer.0.into()),
+                Target::Filter(_) => None,
+            },
             created_at: marker.created_at.seconds(),
             error: marker.error,
             id: marker.target.id(),
@@ -63,7 +67,8 @@ pub struct Marked {
     marked: u64,
 }
 
-fn kong(app: &App) -> Result<&Kong, Error> {
+/// The Kong that follows.
+pub fn kong(app: &App) -> Result<&Kong, Error> {
     let none = "No Kong follows: kong_admin_url is not set";
     app.kong.as_ref().ok_or_else(|| Error::Request(StatusCode::NOT_FOUND, none.into()))
 }
@@ -115,8 +120,8 @@ pub async fn start(State(app): State<App>) -> Result<Response, Error> {
 #[utoipa::path(
     post, path = "/kong/sync/{target}/{id}", tag = "kong", operation_id = "retry_kong_sync",
     params(
-        ("target" = String, Path, description = "`consumer` or `plugin`", example = "plugin"),
-        ("id" = Uuid, Path, description = "Of the consumer or the plugin"),
+        ("target" = String, Path, description = "`consumer`, `plugin` or `filter`", example = "plugin"),
+        ("id" = Uuid, Path, description = "Of the consumer, the plugin, or the service with the filter"),
     ),
     responses(
         (status = 202, description = "It begins", body = MarkerBody, example = json!(example())),

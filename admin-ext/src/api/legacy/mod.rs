@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod invite;
 mod key_auth;
+mod kong_services;
 mod kong_sync;
 mod mails;
 mod oauth2;
@@ -139,6 +140,7 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(key_auth::get, key_auth::update, key_auth::delete))
         .routes(routes!(plugins::list, plugins::create))
         .routes(routes!(plugins::get, plugins::update, plugins::delete))
+        .routes(routes!(kong_services::list))
         .routes(routes!(kong_sync::list, kong_sync::start))
         .routes(routes!(kong_sync::retry))
         .routes(routes!(developer_credentials::list, developer_credentials::create))

@@ -6,13 +6,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::conventions::{
     Collection, Filter, Filters, Ids, IfMatch, Input, Member, Object, PageBody, Parameter, Problem, Query,
-    Rule, Source, Union, reply,
+    Rule, Source, Union, arguments, bodies, reply,
 };
 use crate::api::App;
 use crate::model::auth_strategy::CONFIG_MAX;
@@ -216,13 +214,6 @@ pub struct StrategyInput {
     labels: Labels,
 }
 
-impl PartialSchema for StrategyInput {
-    fn schema() -> RefOr<Schema> {
-        CREATE.openapi()
-    }
-}
-impl ToSchema for StrategyInput {}
-
 /// Changes to a strategy; what is absent stays.
 #[derive(Deserialize)]
 pub struct StrategyChanges {
@@ -234,23 +225,11 @@ pub struct StrategyChanges {
     configs: Option<Map<String, Value>>,
 }
 
-impl PartialSchema for StrategyChanges {
-    fn schema() -> RefOr<Schema> {
-        UPDATE.openapi()
-    }
-}
-impl ToSchema for StrategyChanges {}
-
-/// The arguments of the list.
-pub struct StrategyArguments;
-
-impl IntoParams for StrategyArguments {
-    fn into_params(
-        _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-    ) -> Vec<utoipa::openapi::path::Parameter> {
-        LIST.described()
-    }
-}
+bodies!(StrategyInput: CREATE, StrategyChanges: UPDATE, StrategyBody: STRATEGY);
+arguments!(
+    /// The arguments of the list.
+    StrategyArguments: LIST
+);
 
 /// A strategy.
 #[derive(Serialize)]
@@ -266,13 +245,6 @@ pub struct StrategyBody {
     created_at: String,
     updated_at: String,
 }
-
-impl PartialSchema for StrategyBody {
-    fn schema() -> RefOr<Schema> {
-        STRATEGY.openapi()
-    }
-}
-impl ToSchema for StrategyBody {}
 
 /// What a strategy shows of its DCR provider.
 #[derive(Serialize)]

@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::conventions::{Collection, Filter, Filters, Ids, PageBody, Problem, Query, reply};
+use super::conventions::{Collection, Filter, Filters, Ids, PageBody, Problem, Query, arguments, reply};
 use crate::api::App;
 use crate::store::DcrJob;
 
@@ -17,16 +17,10 @@ const LIST: Collection = Collection::new(
     &[("kind", Filter::Text), ("dcr_provider_id", Filter::Id), ("application_id", Filter::Id)],
 );
 
-/// The arguments of the list.
-pub struct JobArguments;
-
-impl IntoParams for JobArguments {
-    fn into_params(
-        _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-    ) -> Vec<utoipa::openapi::path::Parameter> {
-        LIST.described()
-    }
-}
+arguments!(
+    /// The arguments of the list.
+    JobArguments: LIST
+);
 
 /// Something an identity provider has still to be told.
 #[derive(Serialize, ToSchema)]

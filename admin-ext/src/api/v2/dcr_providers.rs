@@ -6,13 +6,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::conventions::{
     Collection, Filter, Filters, Ids, IfMatch, Input, Member, Object, PageBody, Problem, Query, Rule, Union,
-    reply,
+    arguments, bodies, reply,
 };
 use crate::api::App;
 use crate::model::{
@@ -194,13 +192,6 @@ pub struct ProviderInput {
     labels: Labels,
 }
 
-impl PartialSchema for ProviderInput {
-    fn schema() -> RefOr<Schema> {
-        CREATE.openapi()
-    }
-}
-impl ToSchema for ProviderInput {}
-
 /// Changes to a provider; what is absent stays.
 #[derive(Deserialize)]
 pub struct ProviderChanges {
@@ -212,23 +203,11 @@ pub struct ProviderChanges {
     dcr_config: Map<String, Value>,
 }
 
-impl PartialSchema for ProviderChanges {
-    fn schema() -> RefOr<Schema> {
-        UPDATE.openapi()
-    }
-}
-impl ToSchema for ProviderChanges {}
-
-/// The arguments of the list.
-pub struct ProviderArguments;
-
-impl IntoParams for ProviderArguments {
-    fn into_params(
-        _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-    ) -> Vec<utoipa::openapi::path::Parameter> {
-        LIST.described()
-    }
-}
+bodies!(ProviderInput: CREATE, ProviderChanges: UPDATE, ProviderBody: PROVIDER);
+arguments!(
+    /// The arguments of the list.
+    ProviderArguments: LIST
+);
 
 /// A provider, without its secret.
 #[derive(Serialize)]
@@ -245,13 +224,6 @@ pub struct ProviderBody {
     created_at: String,
     updated_at: String,
 }
-
-impl PartialSchema for ProviderBody {
-    fn schema() -> RefOr<Schema> {
-        PROVIDER.openapi()
-    }
-}
-impl ToSchema for ProviderBody {}
 
 /// `dcr_config` without its secret; switches that nobody touched are off.
 fn shown(provider: &DcrProvider) -> Value {

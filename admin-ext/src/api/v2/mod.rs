@@ -1,8 +1,6 @@
 //! The v2 APIs: auth strategies and DCR providers, and the portals and API products they govern. One file per resource,
 //! named like the last segment of its path; what all of them share is in `conventions`.
 
-#![expect(unused_qualifications, reason = "the macro that describes an operation writes paths in full")]
-
 mod api_products;
 mod application_auth_strategies;
 mod applications;

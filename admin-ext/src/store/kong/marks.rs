@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use app_auth_core::ids::ConsumerId;
+use app_auth_core::ids::{ConsumerId, ServiceId};
 use uuid::Uuid;
 
 use super::{Claim, Target, Want, consumer, desired};
@@ -82,6 +82,13 @@ impl Writer {
     /// A plugin of this consumer has changed, come or gone.
     pub(in crate::store) fn mark_plugin(&mut self, plugin: PluginId, consumer: ConsumerId) {
         self.mark_target(Target::Plugin(plugin), consumer);
+    }
+
+    /// The filter is to come to a service, or to go.
+    pub(in crate::store) fn mark_filter(&mut self, service: ServiceId) {
+        if self.store.0.attaches_filter {
+            self.mark_target(Target::Filter(service), ConsumerId(service.0));
+        }
     }
 
     fn mark_target(&mut self, target: Target, consumer: ConsumerId) {

@@ -5,11 +5,12 @@
 //! across replicas too. This module makes no calls.
 
 mod claims;
+mod filter;
 mod marks;
 
 use std::collections::BTreeSet;
 
-use app_auth_core::ids::ConsumerId;
+use app_auth_core::ids::{ConsumerId, ServiceId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 use tokio::sync::Notify;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 pub(super) use self::marks::Marks;
 pub use self::marks::NewIds;
 use super::sql::{Columns as _, List};
-use super::{Actor, Result, Store, StoreError, Writer, applications, developers, plugins};
+use super::{Actor, Result, Store, StoreError, Writer, applications, developers, plugins, product_versions};
 use crate::model::{Consumer, Listed, Offset, PageRequest, Plugin, PluginAnswer, PluginId, Timestamp};
 
 /// What a marker is about. Consumers sort first: plugins need theirs.
@@ -26,6 +27,8 @@ use crate::model::{Consumer, Listed, Offset, PageRequest, Plugin, PluginAnswer, 
 pub enum Target {
     Consumer(ConsumerId),
     Plugin(PluginId),
+    /// The filter on a service.
+    Filter(ServiceId),
 }
 
 impl Target {
@@ -33,6 +36,7 @@ impl Target {
         match self {
             Self::Consumer(_) => "consumer",
             Self::Plugin(_) => "plugin",
+            Self::Filter(_) => "filter",
         }
     }
 
@@ -40,6 +44,7 @@ impl Target {
         match self {
             Self::Consumer(id) => id.0,
             Self::Plugin(id) => id.0,
+            Self::Filter(id) => id.0,
         }
     }
 
@@ -47,6 +52,7 @@ impl Target {
         match kind {
             "consumer" => Some(Self::Consumer(ConsumerId(id))),
             "plugin" => Some(Self::Plugin(PluginId(id))),
+            "filter" => Some(Self::Filter(ServiceId(id))),
             _ => None,
         }
     }
@@ -60,13 +66,15 @@ pub enum Desired {
     GoneWithConsumer,
     Consumer(Consumer),
     Plugin(Box<(Plugin, Consumer)>),
+    /// The filter stands on the service.
+    Filter(ServiceId),
 }
 
 /// Something Kong is to be told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Want {
     pub target: Target,
-    /// The consumer it is about or belongs to.
+    /// The consumer it is about or belongs to; of a filter, the service stands for one.
     pub consumer: ConsumerId,
     pub desired: Desired,
 }
@@ -157,6 +165,10 @@ async fn consumer(conn: &mut AnyConnection, id: ConsumerId) -> Result<Option<Con
 
 async fn desired(conn: &mut AnyConnection, target: Target, owner: Option<&Consumer>) -> Result<Desired> {
     Ok(match (target, owner) {
+        (Target::Filter(service), _) => match product_versions::version_of_service(conn, service).await? {
+            Some(_) => Desired::Filter(service),
+            None => Desired::Gone,
+        },
         (Target::Consumer(_), None) => Desired::Gone,
         (Target::Plugin(_), None) => Desired::GoneWithConsumer,
         (Target::Consumer(_), Some(owner)) => Desired::Consumer(owner.clone()),
@@ -309,6 +321,8 @@ impl Store {
 
 impl Writer {
     async fn mark_everything(&mut self) -> Result<u64> {
+        const FILTERS: &str = "SELECT 'filter', v.service, v.service, $1, 0, $1, 0, 0, NULL, $1 \
+            FROM product_versions v WHERE v.service IS NOT NULL";
         const ALL: [&str; 3] = [
             "SELECT 'consumer', d.consumer, d.consumer, $1, 0, $1, 0, 0, NULL, $1 FROM developers d WHERE 1 = 1",
             "SELECT 'consumer', a.consumer, a.consumer, $1, 0, $1, 0, 0, NULL, $1 FROM applications a WHERE 1 = 1",
@@ -316,7 +330,8 @@ impl Writer {
              JOIN developers d ON d.id = p.developer WHERE 1 = 1",
         ];
         let now = self.now;
-        for select in ALL {
+        let filters = self.store.0.attaches_filter.then_some(FILTERS);
+        for select in ALL.into_iter().chain(filters) {
             let sql = format!(
                 "INSERT INTO kong_sync (target, id, consumer, version, attempts, next_at, claimed_until, refused, \
                  error, created_at) {select} ON CONFLICT (target, id) DO NOTHING"

@@ -189,3 +189,21 @@ async fn a_token_opens_what_it_is_for_until_it_is_revoked() {
     assert_eq!(again.id, token.id);
     assert!(again.revoked_at.is_some());
 }
+
+#[tokio::test]
+async fn the_filters_on_kong_keep_their_token_until_it_is_revoked() {
+    let test = TestStore::open().await;
+    let first = test.store.kong_filter_token().await.unwrap();
+    assert_eq!(test.store.kong_filter_token().await.unwrap(), first);
+    let token = test.store.authenticate(TokenKind::Gateway, &first).await.unwrap().unwrap();
+    test.store.revoke_token(&actor(), token.id).await.unwrap();
+    let second = test.store.kong_filter_token().await.unwrap();
+    assert_ne!(second, first);
+    assert!(test.store.authenticate(TokenKind::Gateway, &second).await.unwrap().is_some());
+    let config = |token: &PlainSecret| {
+        [("gateway_token".to_owned(), token.expose().into())].into_iter().collect::<serde_json::Map<_, _>>()
+    };
+    assert!(test.store.follow_filter(&config(&first)).await.unwrap());
+    assert!(!test.store.follow_filter(&config(&first)).await.unwrap());
+    assert!(test.store.follow_filter(&config(&second)).await.unwrap());
+}

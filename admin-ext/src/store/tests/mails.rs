@@ -113,12 +113,17 @@ async fn connections_tell_administrators_when_asked_for_and_developers_when_they
 
     let suspended = ConnectionPatch { suspended: Some(true), ..ConnectionPatch::default() };
     let status = |status| ConnectionPatch { status: Some(status), ..ConnectionPatch::default() };
+    let because = |status| ConnectionPatch {
+        status: Some(status),
+        reason: crate::model::Update::Set("because".into()),
+        ..ConnectionPatch::default()
+    };
     for (patch, word) in [
         (suspended, None),
         (status(ConnectionStatus::Approved), Some("approved")),
         (status(ConnectionStatus::Approved), None),
         (status(ConnectionStatus::Revoked), Some("revoked")),
-        (status(ConnectionStatus::Rejected), Some("rejected")),
+        (because(ConnectionStatus::Rejected), Some("rejected")),
         (status(ConnectionStatus::Pending), Some("requested")),
     ] {
         let mut writer = test.write().await;
@@ -126,6 +131,8 @@ async fn connections_tell_administrators_when_asked_for_and_developers_when_they
         writer.commit().await.unwrap();
         let mails = test.store.mails(PageRequest::default()).await.unwrap().items;
         assert_eq!(mails.first().and_then(|mail| mail.context.status.as_deref()), word);
+        let reason = mails.first().and_then(|mail| mail.context.reason.as_deref());
+        assert_eq!(reason, (word == Some("rejected")).then_some("because"));
         assert_eq!(taken(&test).await.len(), usize::from(word.is_some()));
     }
 }

@@ -87,7 +87,7 @@ impl Admin {
         self.write(KeyDigest::of_service(&self.store, id), Ok(key_service(id, config)));
     }
 
-    fn write(&mut self, digest: KeyDigest, record: Result<Record, Kind>) {
+    pub fn write(&mut self, digest: KeyDigest, record: Result<Record, Kind>) {
         self.head += 1;
         self.records.insert(digest, (Revision(self.head), record));
     }

@@ -3,7 +3,9 @@
 use app_auth_core::record::KeyAuthConfig;
 use app_auth_wasm_host::{Outcome, Quirks, Request};
 
-use crate::support::{IDENTITY_HEADERS, KEY, World, caller, get, identity, message, request, with_key};
+use crate::support::{
+    IDENTITY_HEADERS, KEY, SERVICE, World, caller, get, identity, message, request, with_key,
+};
 
 const FORGED: &str = "forged-by-the-client";
 
@@ -87,6 +89,23 @@ fn removal_does_not_reach_the_upstream_so_a_preflight_carries_no_forged_identity
             let forged = outcome.allowed() && !outcome.upstream().headers.any_spelling(name).is_empty();
             assert!(!forged, "{name} twice");
         }
+    }
+}
+
+#[test]
+fn a_service_that_is_open_lets_everybody_in_with_no_identity_and_no_forged_one() {
+    for mut world in World::each(&KeyAuthConfig::default()) {
+        assert_eq!(world.send(&request("GET", "/")).status(), 401);
+        world.admin.strategies(SERVICE, vec![], true);
+        world.follow();
+        for name in IDENTITY_HEADERS {
+            let outcome = world.send(&with_key("nonsense").header(name, FORGED));
+            assert!(outcome.allowed(), "{name}");
+            assert!(outcome.upstream().headers.any_spelling(name).is_empty(), "{name}");
+        }
+        world.admin.strategies(SERVICE, vec![], false);
+        world.follow();
+        assert_eq!(world.send(&with_key(KEY)).status(), 503, "no strategy, and not open");
     }
 }
 

@@ -101,16 +101,16 @@ impl Query {
         self.argument(name).map(parse).transpose()
     }
 
+    /// Most items of a page.
+    pub fn size(&self) -> Result<u16, Error> {
+        let Some(size) = self.argument("size") else { return Ok(PageRequest::SIZE_DEFAULT) };
+        let size = size.parse().ok().filter(|size| (1..=PageRequest::SIZE_MAX).contains(size));
+        size.ok_or(Error::InvalidSize)
+    }
+
     /// The page that `size` and `offset` ask for.
     pub fn page(&self) -> Result<PageRequest, Error> {
-        let mut page = PageRequest::default();
-        if let Some(size) = self.argument("size") {
-            page.size = size
-                .parse()
-                .ok()
-                .filter(|size| (1..=PageRequest::SIZE_MAX).contains(size))
-                .ok_or(Error::InvalidSize)?;
-        }
+        let mut page = PageRequest { size: self.size()?, ..PageRequest::default() };
         if let Some(offset) = self.argument("offset") {
             let offset = offset.parse::<Offset>().map_err(|_| Error::InvalidOffset(offset.to_owned()))?;
             page.offset = Some(offset);

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, RefOr, Response};
 
+use super::json::set;
+
 /// Adds what any operation may answer before it is reached, or when it is refused.
 pub fn described(mut document: OpenApi) -> OpenApi {
     for item in document.paths.paths.values_mut() {
@@ -50,15 +52,23 @@ enum Method {
 }
 
 fn has_page(operation: &Operation) -> bool {
-    operation.parameters.iter().flatten().any(|parameter| json!(parameter)["name"] == "page[size]")
+    operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|parameter| json!(parameter).get("name").is_some_and(|name| name == "page[size]"))
 }
 
 fn refusals(operation: &mut Operation, method: Method, lists: bool) {
-    let by_id = operation.parameters.iter().flatten().any(|parameter| json!(parameter)["in"] == "path");
+    let by_id = operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|parameter| json!(parameter).get("in").is_some_and(|place| place == "path"));
     let body = operation.request_body.is_some();
     let mut add = |status: &str, about: &str| {
         let mut refusal = refusal(status);
-        refusal["description"] = about.into();
+        set(&mut refusal, "description", about);
         if let Ok(response) = serde_json::from_value::<Response>(refusal) {
             operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response));
         }
@@ -125,7 +135,7 @@ fn invalid() -> Value {
         });
         let mut required = vec!["field", "rule", "source", "reason"];
         for (name, schema) in detail {
-            properties[*name] = schema.clone();
+            set(&mut properties, name, schema.clone());
             required.push(name);
         }
         json!({"type": "object", "required": required, "additionalProperties": false, "properties": properties})
@@ -138,10 +148,11 @@ fn invalid() -> Value {
         item(rule(&["enum"]), &[("choices", list.clone())]),
         item(rule(&["dependent_fields"]), &[("dependents", list)]),
     ];
-    let mut json = problem();
-    json["description"] = "What is wrong with a request, parameter by parameter (RFC 9457)".into();
-    json["properties"]["invalid_parameters"] =
-        json!({"type": "array", "items": {"oneOf": items}, "minItems": 1, "uniqueItems": true});
-    json["required"] = json!(["status", "title", "instance", "detail", "invalid_parameters"]);
-    json
+    let mut properties = members();
+    let list = json!({"type": "array", "items": {"oneOf": items}, "minItems": 1, "uniqueItems": true});
+    set(&mut properties, "invalid_parameters", list);
+    json!({
+        "type": "object", "description": "What is wrong with a request, parameter by parameter (RFC 9457)",
+        "required": ["status", "title", "instance", "detail", "invalid_parameters"], "properties": properties,
+    })
 }

@@ -4,6 +4,7 @@
 mod body;
 mod collection;
 mod description;
+mod json;
 mod path;
 mod precondition;
 mod problem;

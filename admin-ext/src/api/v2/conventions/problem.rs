@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::json::set;
 use crate::api::ops::RequestId;
 use crate::idp::ClientError;
 use crate::kong::Refusal;
@@ -95,9 +96,9 @@ impl Parameter {
         });
         match &self.detail {
             Detail::None => {}
-            Detail::Minimum(minimum) => json["minimum"] = (*minimum).into(),
-            Detail::Choices(choices) => json["choices"] = choices.clone().into(),
-            Detail::Dependents(dependents) => json["dependents"] = dependents.clone().into(),
+            Detail::Minimum(minimum) => set(&mut json, "minimum", *minimum),
+            Detail::Choices(choices) => set(&mut json, "choices", choices.clone()),
+            Detail::Dependents(dependents) => set(&mut json, "dependents", dependents.clone()),
         }
         json
     }
@@ -166,7 +167,8 @@ impl Problem {
             "status": self.status.as_u16(), "title": self.title, "instance": instance, "detail": self.detail,
         });
         if !self.invalid_parameters.is_empty() {
-            json["invalid_parameters"] = self.invalid_parameters.iter().map(Parameter::json).collect();
+            let items: Vec<_> = self.invalid_parameters.iter().map(Parameter::json).collect();
+            set(&mut json, "invalid_parameters", items);
         }
         json
     }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 use utoipa::openapi::{RefOr, Schema};
 
+use super::json::set;
 use super::problem::{Detail, Parameter, Source};
 use crate::model::labels;
 
@@ -79,7 +80,6 @@ pub enum Rule {
     Labels,
     /// Names and values; null takes one away.
     LabelChanges,
-    Any,
 }
 
 impl Member {
@@ -168,9 +168,9 @@ impl Object {
             self.members.iter().filter(|member| member.required).map(|member| member.name).collect();
         let mut json = json!({"type": "object", "properties": properties});
         if !required.is_empty() {
-            json["required"] = required.into();
+            set(&mut json, "required", required);
         }
-        json["additionalProperties"] = self.open.into();
+        set(&mut json, "additionalProperties", self.open);
         json
     }
 }
@@ -179,13 +179,13 @@ impl Member {
     fn json(&self) -> Value {
         let mut json = self.rule.json();
         if !self.about.is_empty() {
-            json["description"] = self.about.into();
+            set(&mut json, "description", self.about);
         }
         if self.nullable {
             json = nullable(json);
         }
         if self.secret {
-            json["writeOnly"] = true.into();
+            set(&mut json, "writeOnly", true);
         }
         json
     }
@@ -194,7 +194,7 @@ impl Member {
 fn nullable(mut json: Value) -> Value {
     match json.get("type").cloned() {
         Some(Value::String(kind)) => {
-            json["type"] = json!([kind, "null"]);
+            set(&mut json, "type", json!([kind, "null"]));
             json
         }
         _ => json!({"oneOf": [json, {"type": "null"}]}),
@@ -209,7 +209,6 @@ fn schema(json: Value) -> RefOr<Schema> {
 impl Rule {
     fn check(&self, value: &Value, field: &str, wrong: &mut Vec<Parameter>) {
         match self {
-            Self::Any => {}
             Self::Boolean => match value {
                 Value::Bool(_) => {}
                 _ => wrong.push(not_a(field, "is_boolean", "true or false")),
@@ -253,50 +252,36 @@ impl Rule {
     }
 
     fn check_text(&self, text: &str, field: &str, wrong: &mut Vec<Parameter>) {
-        let mut length = |min, max| {
-            let known = wrong.len();
-            check_length(text, field, min, max, wrong);
-            wrong.len() == known
+        let range = match self {
+            Self::Text { min, max } | Self::Pattern { min, max, .. } => Some((*min, *max)),
+            Self::Url { max } => Some((0, *max)),
+            Self::Hostname { max } | Self::Email { max } => Some((1, *max)),
+            _ => None,
         };
+        if let Some((min, max)) = range
+            && !check_length(text, field, min, max, wrong)
+        {
+            return;
+        }
         match self {
-            Self::Text { min, max } => {
-                let fits = length(*min, *max);
-                if fits && text.contains('\0') {
-                    let reason = format!("value of \"{field}\" must not contain NUL characters");
-                    wrong.push(Parameter::body(field, "invalid", reason));
-                }
+            Self::Text { .. } if text.contains('\0') => {
+                let reason = format!("value of \"{field}\" must not contain NUL characters");
+                wrong.push(Parameter::body(field, "invalid", reason));
             }
-            Self::Pattern { min, max, pattern, fits } => {
-                if length(*min, *max) && !fits(text) {
-                    let reason = format!("{field} must match /{pattern}/ regular expression");
-                    wrong.push(Parameter::body(field, "matches_regex", reason));
-                }
+            Self::Pattern { pattern, fits, .. } if !fits(text) => {
+                let reason = format!("{field} must match /{pattern}/ regular expression");
+                wrong.push(Parameter::body(field, "matches_regex", reason));
             }
-            Self::Url { max } => {
-                let is_url = || {
-                    Url::parse(text).is_ok_and(|url| {
-                        matches!(url.scheme(), "http" | "https")
-                            && url.has_host()
-                            && url.username().is_empty()
-                            && url.password().is_none()
-                            && !text.contains(|c: char| c.is_control() || c.is_whitespace())
-                    })
-                };
-                if length(0, *max) && !is_url() {
-                    wrong.push(Parameter::body(field, "invalid", format!("\"{field}\" must be a valid URL")));
-                }
+            Self::Url { .. } if !is_url(text) => {
+                wrong.push(Parameter::body(field, "invalid", format!("\"{field}\" must be a valid URL")));
             }
-            Self::Hostname { max } => {
-                if length(1, *max) && !is_hostname(text) {
-                    let reason = format!("\"{field}\" must be a host name");
-                    wrong.push(Parameter::body(field, "is_fqdn", reason));
-                }
+            Self::Hostname { .. } if !is_hostname(text) => {
+                let reason = format!("\"{field}\" must be a host name");
+                wrong.push(Parameter::body(field, "is_fqdn", reason));
             }
-            Self::Email { max } => {
-                if length(1, *max) && crate::model::Email::parse(text).is_err() {
-                    let reason = format!("\"{field}\" must be a valid e-mail address");
-                    wrong.push(Parameter::body(field, "invalid", reason));
-                }
+            Self::Email { .. } if crate::model::Email::parse(text).is_err() => {
+                let reason = format!("\"{field}\" must be a valid e-mail address");
+                wrong.push(Parameter::body(field, "invalid", reason));
             }
             Self::Uuid if text.len() != 36 || text.parse::<uuid::Uuid>().is_err() => {
                 wrong.push(Parameter::body(field, "is_uuid", format!("\"{field}\" must be a valid UUID")));
@@ -315,22 +300,21 @@ impl Rule {
         let text = |min: &u64, max: &u64| {
             let mut json = json!({"type": "string", "maxLength": max});
             if *min > 0 {
-                json["minLength"] = (*min).into();
+                set(&mut json, "minLength", *min);
             }
             json
         };
         let with = |mut json: Value, name: &str, value: Value| {
-            json[name] = value;
+            set(&mut json, name, value);
             json
         };
         match self {
-            Self::Any => json!({}),
             Self::Boolean => json!({"type": "boolean"}),
             Self::Integer { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
             Self::List { of, min, max } => {
                 let mut json = json!({"type": "array", "items": of.json(), "maxItems": max});
                 if *min > 0 {
-                    json["minItems"] = (*min).into();
+                    set(&mut json, "minItems", *min);
                 }
                 json
             }
@@ -365,6 +349,18 @@ impl Rule {
     }
 }
 
+/// Absolute, of the web, and without a user's name or password.
+fn is_url(text: &str) -> bool {
+    let written_so = !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    let is_web = |url: Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+    };
+    written_so && Url::parse(text).is_ok_and(is_web)
+}
+
 fn is_hostname(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -375,7 +371,8 @@ fn is_hostname(text: &str) -> bool {
     text.split('.').all(label)
 }
 
-fn check_length(text: &str, field: &str, min: u64, max: u64, wrong: &mut Vec<Parameter>) {
+/// Whether it is as long as it may be.
+fn check_length(text: &str, field: &str, min: u64, max: u64, wrong: &mut Vec<Parameter>) -> bool {
     let length = text.chars().count() as u64;
     if length < min {
         let reason = format!("{field} must be longer than or equal to {min} characters");
@@ -385,6 +382,7 @@ fn check_length(text: &str, field: &str, min: u64, max: u64, wrong: &mut Vec<Par
         let reason = format!("value of \"{field}\" must not exceed {max} characters");
         wrong.push(Parameter::body(field, "max_length", reason));
     }
+    (min..=max).contains(&length)
 }
 
 fn check_list(value: &Value, field: &str, (of, min, max): (&Rule, u64, u64), wrong: &mut Vec<Parameter>) {

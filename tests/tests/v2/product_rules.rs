@@ -219,12 +219,12 @@ async fn given_an_old_state_when_a_change_names_it_then_412_and_nothing_has_chan
             let seen = client.get(path).await?.expect(200)?;
             let tag = seen.header("etag").to_owned();
             assert!(!tag.is_empty(), "{path}");
-            let changed = change_if(Method::PATCH, &tag, Some(change)).await?.expect(200)?;
-            assert_ne!(changed.header("etag"), tag, "{path}");
+            let answer = change_if(Method::PATCH, &tag, Some(change)).await?.expect(200)?;
+            assert_ne!(answer.header("etag"), tag, "{path}");
             assert_eq!(change_if(Method::PATCH, &tag, Some(change)).await?.status, 412, "{path}");
             assert_eq!(change_if(Method::DELETE, &tag, None).await?.status, 412, "{path}");
             let now = client.get(path).await?.expect(200)?;
-            assert_eq!(now.header("etag"), changed.header("etag"), "{path}");
+            assert_eq!(now.header("etag"), answer.header("etag"), "{path}");
         }
         for path in world.paths.iter().rev() {
             let tag = client.get(path).await?.expect(200)?.header("etag").to_owned();

@@ -102,7 +102,7 @@ async fn given_registrations_when_listed_then_each_filter_and_order_holds() -> R
             developers.push(developer);
             last = Some(application);
         }
-        let list = format!("/v2/portals/{portal}/application-registrations");
+        let all = format!("/v2/portals/{portal}/application-registrations");
         for (query, statuses) in [
             ("sort=created_at".to_owned(), vec!["approved", "pending"]),
             ("sort=-updated_at".to_owned(), vec!["pending", "approved"]),
@@ -113,9 +113,9 @@ async fn given_registrations_when_listed_then_each_filter_and_order_holds() -> R
             ("filter[application_name][contains]=ON".to_owned(), vec!["approved"]),
             (format!("filter[developer_id]={}", developers[1]), vec!["pending"]),
         ] {
-            assert_eq!(products.texts(&format!("{list}?{query}"), "status").await?, statuses, "{query}");
+            assert_eq!(products.texts(&format!("{all}?{query}"), "status").await?, statuses, "{query}");
         }
-        assert_eq!(products.texts(&format!("{list}?sort=developer_id"), "status").await?.len(), 2);
+        assert_eq!(products.texts(&format!("{all}?sort=developer_id"), "status").await?.len(), 2);
         let own = last.map(|application| format!("{}/registrations", application.path())).unwrap_or_default();
         for (query, count) in [
             ("sort=created_at", 1),

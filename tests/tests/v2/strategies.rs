@@ -184,8 +184,8 @@ async fn given_a_key_auth_strategy_when_it_is_changed_then_what_is_not_named_sta
             let after = client.patch(&path, &changes).await?.expect(200)?.json();
             assert_eq!(after.pointer(pointer), Some(&expected), "{changes}");
             for (name, value) in before.as_object().into_iter().flatten() {
-                let named = changes.get(name).is_some() || name == "updated_at";
-                assert!(named || after[name] == *value, "{changes} changed {name}");
+                let meant = changes.get(name).is_some() || name == "updated_at";
+                assert!(meant || after[name] == *value, "{changes} changed {name}");
             }
             assert_ne!(after["updated_at"], before["updated_at"]);
         }

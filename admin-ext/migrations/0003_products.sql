@@ -210,7 +210,6 @@ ALTER TABLE head ADD COLUMN revoke_blocks BIGINT NOT NULL DEFAULT 1;
 -- The gateway token of the filters that are put on Kong's services, encrypted.
 CREATE TABLE kong_filter (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
-    token BLOB NOT NULL,
     sealed BLOB NOT NULL
 );
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::Kong;
 use super::admin_api::CallError;
 use super::tell::TAG;
+use crate::model::ambient;
 
 /// The filter's name in Kong: the name of its file.
 const NAME: &str = "app_auth";
@@ -167,8 +168,5 @@ fn id_of(entity: &Value) -> Option<Uuid> {
 
 /// The id in Kong of what we put on a service: always the same, so that it is never put there twice.
 fn own_id(service: ServiceId) -> Uuid {
-    let hash = blake3::derive_key("app-auth filter on a Kong service", service.as_bytes());
-    let mut bytes = [0; 16];
-    bytes.iter_mut().zip(hash).for_each(|(byte, hash)| *byte = hash);
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    ambient::derived_id("app-auth filter on a Kong service", service.as_bytes())
 }

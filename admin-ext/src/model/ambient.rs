@@ -82,3 +82,10 @@ pub fn random_id(entropy: &dyn Entropy) -> Result<Uuid, NoEntropy> {
     entropy.fill(&mut bytes)?;
     Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }
+
+/// The identifier of something that has none of its own: always the same for the same bytes, and another for each use.
+pub fn derived_id(usage: &str, of: &[u8]) -> Uuid {
+    let mut id = [0; 16];
+    id.iter_mut().zip(blake3::derive_key(usage, of)).for_each(|(byte, digest)| *byte = digest);
+    uuid::Builder::from_custom_bytes(id).into_uuid()
+}

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::sql::Columns as _;
 use super::{Entity, Result, Store, StoreError, Writer};
-use crate::model::{PortalConfig, PortalSettings, Timestamp};
+use crate::model::{PortalConfig, PortalSettings, Timestamp, ambient};
 
 /// What was set at run time, by name.
 async fn settings(conn: &mut AnyConnection) -> Result<Map<String, Value>> {
@@ -30,10 +30,7 @@ impl Store {
 
     /// The id of the only workspace: the same for as long as the store lives.
     pub fn workspace_id(&self) -> Uuid {
-        let digest = blake3::derive_key("app-auth workspace", &self.id().0);
-        let mut id = [0; 16];
-        id.iter_mut().zip(digest).for_each(|(byte, digest)| *byte = digest);
-        uuid::Builder::from_custom_bytes(id).into_uuid()
+        ambient::derived_id("app-auth workspace", &self.id().0)
     }
 
     /// When the store was first written to.

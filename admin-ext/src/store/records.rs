@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::sql::{Columns as _, signed};
 use super::writer::Writer;
 use super::{Actor, Result, Store, StoreError, auth_strategies, issuers, product_versions, services};
-use crate::model::{AuthStrategy, DeveloperStatus, StatusCode as _, StrategyType, Timestamp};
+use crate::model::{AuthStrategy, DeveloperStatus, StatusCode as _, StrategyType, Timestamp, ambient};
 
 /// A record as it is to be.
 struct Derived {
@@ -254,9 +254,7 @@ async fn derive_issuer(
 
 /// Issuers have no id of their own.
 fn issuer_owner(issuer: &str) -> Uuid {
-    let hash = blake3::hash(issuer.as_bytes());
-    let (first, _) = hash.as_bytes().split_at(16);
-    Uuid::from_slice(first).unwrap_or_default()
+    ambient::derived_id("app-auth issuer", issuer.as_bytes())
 }
 
 /// A record as the feed shows it.

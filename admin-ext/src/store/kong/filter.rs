@@ -24,15 +24,12 @@ impl Store {
                 return Ok(token);
             }
         }
-        let (token, secret) =
-            self.create_token(&Self::keeper(), TokenKind::Gateway, "filters on Kong").await?;
+        let (_, secret) = self.create_token(&Self::keeper(), TokenKind::Gateway, "filters on Kong").await?;
         let sealed = self.0.sealer.seal(&*self.0.entropy, ROW, secret.expose().as_bytes())?;
         let mut writer = self.write(&Self::keeper()).await?;
         sqlx::query(
-            "INSERT INTO kong_filter (id, token, sealed) VALUES (1, $1, $2) ON CONFLICT (id) DO UPDATE \
-             SET token = excluded.token, sealed = excluded.sealed",
+            "INSERT INTO kong_filter (id, sealed) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed",
         )
-        .bind(token.id.as_bytes().as_slice())
         .bind(sealed)
         .execute(writer.conn())
         .await?;

@@ -19,6 +19,14 @@ const URL_MAX: usize = 2048;
 /// What is kept of the metadata besides the issuer's name.
 const KEPT: [&str; 5] =
     ["jwks_uri", "token_endpoint", "introspection_endpoint", "registration_endpoint", "userinfo_endpoint"];
+/// Lists that are kept, of words that are short.
+const KEPT_LISTS: [&str; 3] = [
+    "token_endpoint_auth_methods_supported",
+    "introspection_endpoint_auth_methods_supported",
+    "id_token_signing_alg_values_supported",
+];
+const LIST_MAX: usize = 50;
+const WORD_MAX: usize = 64;
 /// The public members of asymmetric keys (RFC 7518, 6.2 and 6.3; RFC 8037).
 const PUBLIC: [&str; 9] = ["kty", "use", "alg", "kid", "crv", "x", "y", "n", "e"];
 
@@ -60,6 +68,11 @@ pub async fn metadata(calls: &Calls, issuer: &str) -> Result<Map<String, Value>,
         if let Some(value) = text(&body, member).filter(|value| value.len() <= URL_MAX) {
             kept.insert(member.to_owned(), Value::String(value));
         }
+    }
+    for member in KEPT_LISTS {
+        let Some(words) = body.get(member).and_then(Value::as_array) else { continue };
+        let short = |word: &&Value| word.as_str().is_some_and(|word| word.len() <= WORD_MAX);
+        kept.insert(member.to_owned(), words.iter().filter(short).take(LIST_MAX).cloned().collect());
     }
     Ok(kept)
 }

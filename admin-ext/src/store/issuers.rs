@@ -47,11 +47,17 @@ pub(super) async fn record(conn: &mut AnyConnection, issuer: &str) -> Result<Opt
     let metadata: Option<Map<String, Value>> = row.optional_json("metadata")?;
     let Some(metadata) = metadata else { return Ok(None) };
     let text = |member: &str| metadata.get(member).and_then(Value::as_str).map(str::to_owned);
+    let list = |member: &str| {
+        let words = metadata.get(member).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        words.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
     Ok(Some(IssuerRecord {
         configured: issuer.to_owned(),
         issuer: text("issuer").unwrap_or_else(|| issuer.to_owned()),
         token_endpoint: text("token_endpoint"),
         introspection_endpoint: text("introspection_endpoint"),
+        token_endpoint_auth_methods: list("token_endpoint_auth_methods_supported"),
+        algorithms: list("id_token_signing_alg_values_supported"),
         keys: row.optional_json("keys")?.unwrap_or_default(),
     }))
 }

@@ -234,7 +234,7 @@ fn challenges(strategies: &[Strategy]) -> String {
     for strategy in strategies {
         let challenge = match &strategy.config {
             StrategyConfig::KeyAuth(config) => key_auth::challenge(config.realm.as_deref()),
-            StrategyConfig::OpenIdConnect(_) => "Bearer".to_owned(),
+            StrategyConfig::OpenIdConnect(_) | StrategyConfig::OAuth2(_) => "Bearer".to_owned(),
         };
         if !all.contains(&challenge) {
             all.push(challenge);

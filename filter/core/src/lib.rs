@@ -9,6 +9,7 @@
 )]
 #![forbid(unsafe_code)]
 
+pub mod calls;
 pub mod config;
 pub mod decision;
 pub mod digest;

@@ -1,4 +1,4 @@
-//! `/gateway/v1`: what the gateways talk to. The contract is in `app_auth_core::feed`.
+//! `/gateway/v1`: what the gateways talk to. The contract is in `app_auth_core::feed` and `app_auth_core::calls`.
 
 mod cursor;
 #[expect(
@@ -7,6 +7,7 @@ mod cursor;
 )]
 mod feed;
 mod nodes;
+mod oauth2;
 mod problem;
 #[expect(unused_qualifications, reason = "as in `feed`")]
 mod snapshot;
@@ -24,15 +25,17 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(feed::feed))
         .routes(routes!(snapshot::snapshot))
         .routes(routes!(nodes::nodes))
+        .routes(routes!(oauth2::token))
 }
 
 /// The endpoints, behind the authentication each of them wants.
 pub fn router(app: &App) -> Router<App> {
-    use axum::routing::get;
+    use axum::routing::{get, post};
 
     let stream = Router::new()
         .route("/gateway/v1/feed", get(feed::feed))
         .route("/gateway/v1/snapshot", get(snapshot::snapshot))
+        .route(app_auth_core::calls::OAUTH2_TOKEN, post(oauth2::token))
         .layer(from_fn_with_state(app.clone(), auth::gateway));
     // Operators look at the nodes as well as gateways may.
     let nodes = Router::new()

@@ -31,6 +31,10 @@ impl Problem {
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, title: "Bad Request", detail: detail.into() }
     }
+
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, title: "Not Found", detail: detail.into() }
+    }
 }
 
 impl From<QueryRejection> for Problem {

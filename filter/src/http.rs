@@ -10,7 +10,7 @@ use app_auth_core::refusal::{Refusal, Unavailable, printable_request_id};
 use app_auth_core::request::headers::{self, HeaderMap, same_name};
 use app_auth_core::request::{body, query};
 use app_auth_core::state::table::Reader;
-use app_auth_core::strategy::key_auth::Body;
+use app_auth_core::request::Body;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 

@@ -15,7 +15,7 @@ use app_auth_core::record::{
 use app_auth_core::refusal::{Reason, Refusal, Unauthenticated, Unavailable};
 use app_auth_core::state::bucket::{encode_entry, entries};
 use app_auth_core::state::policy;
-use app_auth_core::strategy::key_auth::Body;
+use app_auth_core::request::Body;
 use support::{Admin, ENVOY, STORE, Worker, config, connection, credential, decide, service, uuid};
 
 const NOW: u64 = 1_000_000;

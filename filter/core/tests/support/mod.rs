@@ -19,7 +19,7 @@ use app_auth_core::record::{
 };
 use app_auth_core::request::headers::{self, HeaderMap};
 use app_auth_core::state::table::Reader;
-use app_auth_core::strategy::key_auth::Body;
+use app_auth_core::request::Body;
 use app_auth_core::sync::{Outgoing, Syncer};
 use uuid::Uuid;
 

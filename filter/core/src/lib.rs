@@ -24,3 +24,4 @@ pub mod request;
 pub mod state;
 pub mod strategy;
 pub mod sync;
+pub mod token;

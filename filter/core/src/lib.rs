@@ -25,3 +25,4 @@ pub mod request;
 pub mod state;
 pub mod strategy;
 pub mod sync;
+pub mod token;

@@ -146,7 +146,10 @@ impl Identity {
             others: [
                 (IdentityHeader::ConsumerCustomId, self.custom_id.as_slice()),
                 (IdentityHeader::AuthenticatedScope, self.authenticated.scope.as_deref().unwrap_or_default()),
-                (IdentityHeader::AuthenticatedUserid, self.authenticated.userid.as_deref().unwrap_or_default()),
+                (
+                    IdentityHeader::AuthenticatedUserid,
+                    self.authenticated.userid.as_deref().unwrap_or_default(),
+                ),
             ],
         }
     }
@@ -163,7 +166,8 @@ pub struct IdentityHeaders<'a> {
 impl IdentityHeaders<'_> {
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (IdentityHeader, &[u8])> {
-        let credential = self.credential.as_ref().map_or_else(<[u8; Hyphenated::LENGTH]>::as_slice, |name| *name);
+        let credential =
+            self.credential.as_ref().map_or_else(<[u8; Hyphenated::LENGTH]>::as_slice, |name| *name);
         self.ids
             .iter()
             .map(|(header, text)| (*header, text.as_slice()))

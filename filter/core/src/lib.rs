@@ -9,6 +9,7 @@
 )]
 #![forbid(unsafe_code)]
 
+pub mod cache;
 pub mod calls;
 pub mod config;
 pub mod decision;

@@ -45,9 +45,7 @@ impl Unauthenticated {
     pub const fn oauth2(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::MissingAccessToken => Some(("invalid_request", "The access token is missing")),
-            Self::UnknownAccessToken => {
-                Some(("invalid_token", "The access token is invalid or has expired"))
-            }
+            Self::UnknownAccessToken => Some(("invalid_token", "The access token is invalid or has expired")),
             Self::GlobalAccessToken => Some((
                 "invalid_token",
                 "The access token is global, but the current plugin is configured without 'global_credentials'",

@@ -78,7 +78,10 @@ impl Origin {
         };
         let path = path.split('#').next().unwrap_or_default();
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Some((Self { https, authority: authority.to_ascii_lowercase(), address: address.to_ascii_lowercase() }, path))
+        Some((
+            Self { https, authority: authority.to_ascii_lowercase(), address: address.to_ascii_lowercase() },
+            path,
+        ))
     }
 }
 
@@ -153,15 +156,30 @@ mod tests {
         };
         assert_eq!(of("https://idp.example/token"), expect(true, "idp.example", "idp.example:443", "/token"));
         assert_eq!(of("http://IDP.example"), expect(false, "idp.example", "idp.example:80", "/"));
-        assert_eq!(of("http://127.0.0.1:81/a?b=c#d"), expect(false, "127.0.0.1:81", "127.0.0.1:81", "/a?b=c"));
+        assert_eq!(
+            of("http://127.0.0.1:81/a?b=c#d"),
+            expect(false, "127.0.0.1:81", "127.0.0.1:81", "/a?b=c")
+        );
         assert_eq!(of("https://[::1]?x"), expect(true, "[::1]", "[::1]:443", "/?x"));
         assert_eq!(of("https://[::1]:8443/"), expect(true, "[::1]:8443", "[::1]:8443", "/"));
     }
 
     #[test]
     fn what_is_no_plain_url_leads_nowhere() {
-        for url in ["", "idp.example", "ftp://a/", "https://", "https:///x", "https://u:p@a/", "https://a b/", "http://a:0/",
-            "http://a:99999/", "http://:80/", "https://a/\u{e9}", "https://a\r\n/"] {
+        for url in [
+            "",
+            "idp.example",
+            "ftp://a/",
+            "https://",
+            "https:///x",
+            "https://u:p@a/",
+            "https://a b/",
+            "http://a:0/",
+            "http://a:99999/",
+            "http://:80/",
+            "https://a/\u{e9}",
+            "https://a\r\n/",
+        ] {
             assert_eq!(of(url), None, "{url}");
         }
     }

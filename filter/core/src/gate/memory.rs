@@ -52,10 +52,17 @@ pub struct Known {
 /// What is known of a client that wants to exchange its secret for a token.
 pub enum ClientState {
     /// Another request is at it, since then.
-    Asking { since: u64 },
-    Token { token: std::rc::Rc<str>, until: u64 },
+    Asking {
+        since: u64,
+    },
+    Token {
+        token: std::rc::Rc<str>,
+        until: u64,
+    },
     /// The issuer does not know it.
-    Refused { until: u64 },
+    Refused {
+        until: u64,
+    },
 }
 
 fn weigh_known(known: &Known) -> usize {

@@ -33,7 +33,7 @@ use crate::state::meta::Meta;
 use crate::state::policy as bytes;
 use crate::state::table::{Fault, Reader};
 use crate::strategy::key_auth::{self, KEY_MAX, Presented};
-use crate::strategy::{oauth2 as oauth2_strategy, openid_connect as openid_connect_strategy};
+use crate::strategy::{is_exempt, oauth2 as oauth2_strategy, openid_connect as openid_connect_strategy};
 
 /// What a host can and cannot do to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +164,9 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
                 How::OpenIdConnect(strategy) => {
                     self.try_openid_connect(request, &mut meta, service, (way.strategy, strategy))?
                 }
-                How::OAuth2(config) => self.try_oauth2(request, &mut meta, service, (way.strategy, config))?,
+                How::OAuth2(config) => {
+                    self.try_oauth2(request, &mut meta, service, (way.strategy, config))?
+                }
             };
             match tried {
                 Tried::Settled(outcome) => return Ok(outcome),
@@ -213,7 +215,7 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         service: ServiceId,
         (strategy, config): (StrategyId, &KeyAuthConfig),
     ) -> Result<Tried, Refusal> {
-        if is_preflight(config.run_on_preflight, &request.headers) {
+        if is_exempt(config.run_on_preflight, &request.headers) {
             return Ok(Tried::Settled(Outcome::Exempt));
         }
         let no = |cause| Ok(Tried::No(No::Unauthenticated(cause)));
@@ -351,11 +353,6 @@ fn challenges(policy: &Policy, causes: &[No]) -> String {
         }
     }
     all.join(", ")
-}
-
-/// Whether a request passes without authentication because it asks what it may ask (CORS).
-fn is_preflight(run_on_preflight: bool, headers: &HeaderMap<'_>) -> bool {
-    !run_on_preflight && headers.first(":method") == Some(b"OPTIONS")
 }
 
 /// Whether there may be an unread body with a second copy of a credential that was found elsewhere.

@@ -24,11 +24,6 @@ pub enum Presented<'a> {
     NeedsBody,
 }
 
-/// Whether the request passes without authentication because it is a preflight (CORS) request.
-pub fn is_exempt(config: &KeyAuthConfig, headers: &HeaderMap<'_>) -> bool {
-    !config.run_on_preflight && headers.first(":method") == Some(b"OPTIONS")
-}
-
 /// Looks for the key.
 pub fn present<'a>(config: &'a KeyAuthConfig, headers: &HeaderMap<'a>, body: Body<'a>) -> Presented<'a> {
     let query = || query::split_target(headers.first(":path").unwrap_or_default()).1.unwrap_or_default();

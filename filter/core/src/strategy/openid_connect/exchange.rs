@@ -38,7 +38,12 @@ pub enum Exchanged {
 
 /// The request. `None` where there is nowhere to send it: the issuer has no token endpoint, or one that would have a
 /// secret travel in the clear although its issuer does not.
-pub fn request(config: &OpenIdConnectConfig, issuer: &IssuerRecord, client: Client<'_>, key: CallKey) -> Option<Call> {
+pub fn request(
+    config: &OpenIdConnectConfig,
+    issuer: &IssuerRecord,
+    client: Client<'_>,
+    key: CallKey,
+) -> Option<Call> {
     let url = config.token_endpoint.as_deref().or(issuer.token_endpoint.as_deref())?;
     let (origin, path) = Origin::of(url)?;
     if !origin.https && config.token_endpoint.is_none() && issuer.configured.starts_with("https:") {
@@ -95,9 +100,15 @@ pub fn read(answer: &Answer) -> Exchanged {
     match answer.status {
         _ if answer.body.len() > ANSWER_MAX => Exchanged::Failed,
         Some(200) => match serde_json::from_slice::<Granted>(&answer.body) {
-            Ok(granted) if granted.token_type.eq_ignore_ascii_case("bearer") && !granted.access_token.is_empty() => {
+            Ok(granted)
+                if granted.token_type.eq_ignore_ascii_case("bearer") && !granted.access_token.is_empty() =>
+            {
                 // `as` saturates, and what is no number becomes 0.
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds, saturating")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "seconds, saturating"
+                )]
                 let expires_in = granted.expires_in.map(|seconds| seconds as u64);
                 Exchanged::Token { token: granted.access_token, expires_in }
             }

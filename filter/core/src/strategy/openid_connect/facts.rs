@@ -72,8 +72,7 @@ impl Facts {
         (store, strategy): (&StoreId, StrategyId),
     ) -> Result<Self, Unusable> {
         let name = |text: &str| vec![text.to_owned()];
-        let by = claims.text(&name("iss"));
-        let known = by.as_deref().is_some_and(|by| is_issuer(config, issuer, by));
+        let known = claims.issuer().is_some_and(|by| is_issuer(config, issuer, by));
         let unnamed = vouched == Vouched::ByIssuer && claims.at(&name("iss")).is_none();
         if !known && !unnamed {
             return Err(Unusable);
@@ -116,8 +115,7 @@ impl Facts {
         let leeway = milliseconds(config.leeway);
         let expired = self.expires_at.is_some_and(|at| now >= at.saturating_add(leeway));
         let early = self.not_before.is_some_and(|at| now.saturating_add(leeway) < at);
-        let ahead =
-            self.issued_at.is_some_and(|at| now.saturating_add(leeway.max(ISSUED_AHEAD_MAX)) < at);
+        let ahead = self.issued_at.is_some_and(|at| now.saturating_add(leeway.max(ISSUED_AHEAD_MAX)) < at);
         let aged = config.maximum_age.is_some_and(|age| {
             let until = |at: i64| at.saturating_add(milliseconds(age)).saturating_add(leeway);
             self.issued_at.is_none_or(|at| now > until(at))

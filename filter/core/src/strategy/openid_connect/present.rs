@@ -27,8 +27,16 @@ pub enum Place {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Presented<'a> {
-    Token { token: Cow<'a, [u8]>, place: Place },
-    Client { id: Cow<'a, [u8]>, secret: Cow<'a, [u8]>, basic: Option<&'a [u8]>, place: Place },
+    Token {
+        token: Cow<'a, [u8]>,
+        place: Place,
+    },
+    Client {
+        id: Cow<'a, [u8]>,
+        secret: Cow<'a, [u8]>,
+        basic: Option<&'a [u8]>,
+        place: Place,
+    },
     Nothing,
     /// More than one, or one that reads in more than one way.
     Repeated,
@@ -54,7 +62,8 @@ pub fn present<'a>(
     let tokens = |place| takes.tokens && allows(&config.bearer_token_param_type, place);
     let clients = |place| takes.clients && allows(&config.client_credentials_param_type, place);
 
-    let header = if tokens("header") || clients("header") { authorization(headers) } else { Authorization::None };
+    let header =
+        if tokens("header") || clients("header") { authorization(headers) } else { Authorization::None };
     let in_header = match header {
         Authorization::Repeated => return Presented::Repeated,
         Authorization::Bearer(token) if tokens("header") => Some(token),
@@ -87,7 +96,9 @@ pub fn present<'a>(
     if !tokens("body") && !clients("body") {
         return Presented::Nothing;
     }
-    let Some(kind) = headers.first("content-type").and_then(body::Kind::of) else { return Presented::Nothing };
+    let Some(kind) = headers.first("content-type").and_then(body::Kind::of) else {
+        return Presented::Nothing;
+    };
     let bytes = match body {
         Body::Unread => return Presented::NeedsBody,
         Body::Read(bytes) if bytes.len() <= body::MAX => bytes,

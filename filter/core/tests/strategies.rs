@@ -164,6 +164,8 @@ fn openid_connect_strategies_and_issuers_survive_the_wire_and_the_bucket() {
         issuer: "https://idp.example.com/".into(),
         token_endpoint: Some("https://idp.example.com/token".into()),
         introspection_endpoint: None,
+        token_endpoint_auth_methods: vec![],
+        algorithms: vec![],
         keys: vec![serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": "AA"})],
     };
     let record_of_issuer = Record::Issuer(issuer.clone());

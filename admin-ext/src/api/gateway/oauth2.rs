@@ -5,23 +5,28 @@ use std::time::Duration;
 
 use app_auth_core::calls::{TOKEN_REQUEST_BODY_MAX, TokenAnswer, TokenRequest};
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 
-use super::App;
 use super::problem::Problem;
+use super::{App, read};
 use crate::api::ops;
 use crate::oauth2;
 
 /// How long the answer waits for the gateways to know of a token that it gives out.
 const KNOWN_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a caller of the token endpoint gets.
+/// Decide a request for an access token of Kong's OAuth 2.0
 #[utoipa::path(
     post,
     path = "/gateway/v1/oauth2/token",
     tag = "gateway",
-    request_body = serde_json::Value,
+    request_body(content = serde_json::Value, content_type = "application/json",
+        description = "What the caller sent: `service`, `method`, `https` and, as far as there are any, `forwarded_proto`, \
+            `query`, `content_type`, `authorization`, `body`.",
+        example = json!({"service": "212a758a-810b-4226-9175-b1b44eecebec", "method": "POST", "https": true,
+            "content_type": "application/x-www-form-urlencoded",
+            "body": "grant_type=client_credentials&client_id=myclient&client_secret=mysecret"})),
     responses(
         (status = 200, description = "What the caller gets: status, headers and body.", body = serde_json::Value),
         (status = 400, description = "It is no such request, or too long.", body = Problem),
@@ -29,14 +34,8 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(1);
         (status = 404, description = "Callers of the service get no tokens.", body = Problem),
     )
 )]
-pub async fn token(
-    State(app): State<App>,
-    request: Result<Json<TokenRequest>, JsonRejection>,
-) -> Result<Json<TokenAnswer>, Problem> {
-    // What is wrong with it might quote a secret.
-    let Ok(Json(request)) = request else {
-        return Err(Problem::bad_request("expected the JSON of a token request"));
-    };
+pub async fn token(State(app): State<App>, body: Bytes) -> Result<Json<TokenAnswer>, Problem> {
+    let request: TokenRequest = read(&body)?;
     if request.body.len() > TOKEN_REQUEST_BODY_MAX || request.query.len() > TOKEN_REQUEST_BODY_MAX {
         return Err(Problem::bad_request("the query or the body is too long"));
     }

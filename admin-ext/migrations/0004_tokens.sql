@@ -1,4 +1,4 @@
--- Kong's OAuth 2.0: how services give out access tokens, and the tokens they gave out.
+-- Kong's OAuth 2.0: how services give out access tokens, and the tokens they gave out; and when issuers' keys are fetched.
 
 -- How callers get and use access tokens, as JSON; absent: with none. From now on `key_auth` may be the JSON text `null`.
 ALTER TABLE services ADD COLUMN oauth2 TEXT;
@@ -29,3 +29,11 @@ CREATE INDEX oauth2_tokens_created ON oauth2_tokens (credential, created_at, id)
 CREATE INDEX oauth2_tokens_service ON oauth2_tokens (service);
 CREATE INDEX oauth2_tokens_expired ON oauth2_tokens (access_ends_at) WHERE access_digest IS NOT NULL;
 CREATE INDEX oauth2_tokens_ended ON oauth2_tokens (ends_at);
+
+-- Fetches of an issuer's keys are counted: how many have begun, which was the last that ended, and which one a gateway
+-- waits for (at most the next). No clock is asked which of them came first.
+ALTER TABLE issuers ADD COLUMN begun BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE issuers ADD COLUMN ended BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE issuers ADD COLUMN wanted BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE issuers ADD COLUMN began_at BIGINT;
+ALTER TABLE issuers ADD COLUMN ended_at BIGINT;

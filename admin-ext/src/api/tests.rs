@@ -105,6 +105,10 @@ async fn only_the_right_token_opens_a_door() {
         ("/no/such/path", true, false),
         ("/gateway/v1/feed", false, true),
         ("/gateway/v1/snapshot", false, true),
+        ("/gateway/v1/issuers/refresh", false, true),
+        ("/gateway/v1/introspect", false, true),
+        ("/gateway/v1/oauth2/token", false, true),
+        ("/gateway/v1/wait", false, true),
         ("/gateway/v1/nodes", true, true),
         ("/metrics", true, true),
     ];

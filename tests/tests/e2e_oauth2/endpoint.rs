@@ -21,11 +21,8 @@ async fn given_a_request_that_breaks_a_rule_when_relayed_then_it_gets_the_status
         let public = stage.client(json!({"client_id": "public", "client_type": "public"})).await?;
         let hashed = json!({"client_id": "hashed", "client_secret": SECRET, "hash_secret": true});
         stage.client(hashed).await?;
-        let key = stage.client.post(
-            &format!("{}/credentials/key-auth", stage.application.path()),
-            &json!({"key": "an-api-key-and-no-client"}),
-        );
-        key.await?.expect(201)?;
+        let keys = format!("{}/credentials/key-auth", stage.application.path());
+        stage.client.post(&keys, &json!({"key": "an-api-key-and-no-client"})).await?.expect(201)?;
         let long = "x".repeat(5000);
         let (cc, pw, rt) = (
             ("grant_type", "client_credentials"),
@@ -207,9 +204,6 @@ async fn given_a_gateway_that_asks_amiss_when_it_does_then_it_is_told_so_and_not
     let path = "/gateway/v1/oauth2/token";
     let gateway = admin.gateway_client();
     let request = |service: Uuid| json!({"service": service, "method": "POST", "https": true});
-    for client in [gateway.with_token(None), admin.client().clone()] {
-        assert_eq!(client.post(path, &request(stage.service)).await?.status, 401);
-    }
     gateway.post(path, &request(Uuid::new_v4())).await?.expect(404)?;
     let mut long = request(stage.service);
     long["body"] = json!("x".repeat(70_000));

@@ -92,7 +92,7 @@ fn given_a_key_for_something_else_when_it_is_published_then_it_verifies_nothing(
 fn given_a_weak_rsa_key_when_it_is_published_then_it_verifies_nothing() {
     let of_bits = |bits: usize, last: u8| {
         let mut modulus = vec![0xa5; bits.div_ceil(8)];
-        modulus[0] = (0x80_u16 >> ((8 - bits % 8) % 8)) as u8;
+        modulus[0] = 0x80_u8 >> ((8 - bits % 8) % 8);
         *modulus.last_mut().unwrap() = last;
         with("RS256", "n", json!(base64url(modulus)))
     };

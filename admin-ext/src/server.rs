@@ -53,10 +53,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let clients = Clients::new(store.clone(), kong.clone(), idp.clone());
     let sweeping = clients.clone();
     background.spawn(async move { sweeping.keep_sweeping().await });
-    let asking = store.clone();
-    background.spawn(async move { idp::issuers::keep_fetching(&asking, &idp.http).await });
+    let asking = (store.clone(), idp.clone());
+    background.spawn(async move { idp::issuers::keep_fetching(&asking.0, &asking.1).await });
     let settings = Arc::new(config.api);
-    let app = App { store: store.clone(), nodes: nodes.clone(), mailer, clients, kong, settings, stopping };
+    let app =
+        App { store: store.clone(), nodes: nodes.clone(), mailer, clients, idp, kong, settings, stopping };
     let router = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
 
     say(&format!("listening on http://{address}"));

@@ -1,8 +1,10 @@
-// A real OpenID provider (npm oidc-provider) with dynamic client registration as Curity has it: a token with the scope
-// `dcr` registers one client, one with `dcrm` manages any client, and whoever manages a client gives it a new secret.
+// A real OpenID provider (npm oidc-provider). It registers clients as Curity does: a token with the scope `dcr` registers
+// one client, one with `dcrm` manages any client, and whoever manages a client gives it a new secret. Its access tokens
+// are JSON Web Tokens where a resource is asked for, opaque otherwise and for resources that begin with `urn:opaque:`.
 //
 // Usage: node oidc_provider.mjs MODULES PORT CLIENT_ID CLIENT_SECRET
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
@@ -10,7 +12,7 @@ const [modules, port, clientId, clientSecret] = process.argv.slice(2);
 const resolved = createRequire(`${modules}/`).resolve('oidc-provider');
 const { Provider } = await import(pathToFileURL(resolved));
 
-// What is kept, by model and id.
+// What is kept, by model and id; it outlives a rotation.
 const kept = new Map();
 class Adapter {
   constructor(model) {
@@ -33,26 +35,67 @@ class Adapter {
   async revokeByGrantId() {}
 }
 
+const pairs = {
+  RS: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  PS: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  ES384: () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+  ES512: () => generateKeyPairSync('ec', { namedCurve: 'P-521' }),
+  EdDSA: () => generateKeyPairSync('ed25519'),
+};
+function newKey(alg) {
+  const { privateKey } = (pairs[alg] ?? pairs[alg.slice(0, 2)])();
+  return { ...privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: randomBytes(8).toString('hex') };
+}
+
+// The first is signed with, all are published.
+let keys = [newKey('RS256')];
+// What a test said the next answers are to be like: `ttl` of tokens in seconds, `claims` by client, and `jwks`: the
+// `headers` of the key set, and a `body` in place of it.
+let manner = { ttl: 600, claims: {}, jwks: {} };
+
+const algorithms = ['RS', 'PS', 'ES'].flatMap((family) => [`${family}256`, `${family}384`, `${family}512`]);
+algorithms.push('EdDSA');
 const issuer = `http://127.0.0.1:${port}`;
-const provider = new Provider(issuer, {
-  adapter: Adapter,
-  clients: [{
-    client_id: clientId,
-    client_secret: clientSecret,
-    grant_types: ['client_credentials'],
-    response_types: [],
-    redirect_uris: [],
-    scope: 'dcr dcrm',
-  }],
-  scopes: ['openid', 'offline_access', 'dcr', 'dcrm'],
-  features: {
-    devInteractions: { enabled: false },
-    clientCredentials: { enabled: true },
-    introspection: { enabled: true },
-    registration: { enabled: true, initialAccessToken: true },
-    registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
-  },
-});
+function build() {
+  const [{ alg, kid }] = keys;
+  const provider = new Provider(issuer, {
+    adapter: Adapter,
+    jwks: { keys },
+    enabledJWA: { idTokenSigningAlgValues: algorithms },
+    clientDefaults: { id_token_signed_response_alg: alg },
+    clients: [{
+      client_id: clientId,
+      client_secret: clientSecret,
+      grant_types: ['client_credentials'],
+      response_types: [],
+      redirect_uris: [],
+      scope: 'dcr dcrm',
+    }],
+    scopes: ['openid', 'offline_access', 'dcr', 'dcrm'],
+    extraTokenClaims: async (ctx, token) => manner.claims[token.clientId],
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true },
+      registration: { enabled: true, initialAccessToken: true },
+      registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        getResourceServerInfo: async (ctx, resource) => ({
+          scope: ctx.oidc.params.scope ?? '',
+          audience: resource,
+          accessTokenTTL: manner.ttl,
+          accessTokenFormat: resource.startsWith('urn:opaque:') ? 'opaque' : 'jwt',
+          jwt: { sign: { alg, kid } },
+        }),
+      },
+    },
+  });
+  provider.use((ctx, next) => attend(provider, ctx, next));
+  return { provider, answer: provider.callback() };
+}
 
 // What the next calls come to: `{name, method, path}`, set by a test.
 let fault;
@@ -63,27 +106,14 @@ function refuse(ctx, error) {
   ctx.body = { error, error_description: 'the token does not allow it' };
 }
 
-async function tokenOf(ctx) {
+async function tokenOf(provider, ctx) {
   const [, value] = (ctx.get('authorization') ?? '').split(' ');
   return value && provider.ClientCredentials.find(value);
 }
 
-provider.use(async (ctx, next) => {
-  if (ctx.path === '/test/fault') {
-    fault = ctx.query.name ? { ...ctx.query } : undefined;
-    ctx.body = {};
-    return;
-  }
-  if (ctx.path === '/test/calls') {
-    ctx.body = calls.splice(0);
-    return;
-  }
-  if (ctx.path === '/test/clients') {
-    ctx.body = [...(kept.get('Client')?.values() ?? [])];
-    return;
-  }
+async function attend(provider, ctx, next) {
   calls.push({ method: ctx.method, path: ctx.path });
-  const faulty = fault && fault.method === ctx.method && ctx.path.startsWith(fault.path);
+  const faulty = fault && ['ANY', ctx.method].includes(fault.method) && ctx.path.startsWith(fault.path);
   if (faulty && fault.name === 'hang') await new Promise(() => {});
   if (faulty && fault.name === 'fail') {
     ctx.status = 500;
@@ -92,12 +122,12 @@ provider.use(async (ctx, next) => {
   }
   const managed = ctx.path.match(/^\/reg\/(.+)$/)?.[1];
   if (ctx.path === '/reg') {
-    const token = await tokenOf(ctx);
+    const token = await tokenOf(provider, ctx);
     if (!token?.scope?.split(' ').includes('dcr')) return refuse(ctx, 'invalid_token');
     await token.destroy();
     ctx.req.headers.authorization = `Bearer ${await new provider.InitialAccessToken({}).save()}`;
   } else if (managed) {
-    const token = await tokenOf(ctx);
+    const token = await tokenOf(provider, ctx);
     if (!token?.scope?.split(' ').includes('dcrm')) return refuse(ctx, 'invalid_token');
     const registration = new provider.RegistrationAccessToken({ clientId: managed });
     ctx.req.headers.authorization = `Bearer ${await registration.save()}`;
@@ -107,9 +137,53 @@ provider.use(async (ctx, next) => {
     }
   }
   await next();
+  if (ctx.path === '/jwks') {
+    ctx.set(manner.jwks.headers ?? {});
+    ctx.body = manner.jwks.body ?? ctx.body;
+  }
   if (faulty && fault.name === 'apply-and-hang') await new Promise(() => {});
   if (faulty && fault.name === 'apply-and-cut') ctx.res.destroy();
-});
+}
 
-const server = provider.listen(Number(port), '127.0.0.1', () => console.log(`listening on ${issuer}`));
+let current = build();
+
+// What tests say: `/test/...`, arguments in the query, a body of JSON.
+const controls = {
+  fault: (query) => {
+    fault = query.name ? query : undefined;
+  },
+  calls: () => calls.splice(0),
+  clients: () => [...(kept.get('Client')?.values() ?? [])],
+  client: (query, body) => {
+    new Adapter('Client').upsert(body.client_id, body);
+  },
+  forget: ({ token }) => new Adapter('ClientCredentials').destroy(token),
+  rotate: ({ alg, keep }) => {
+    keys = [newKey(alg), ...(keep === 'true' ? keys : [])];
+    current = build();
+    return keys[0].kid;
+  },
+  manner: (query, body) => {
+    manner = { ...manner, ...body };
+  },
+};
+
+async function control(req, res, url) {
+  const chunks = [];
+  for await (const chunk of req) chunks.push(chunk);
+  const body = chunks.length ? JSON.parse(Buffer.concat(chunks)) : undefined;
+  const answer = await controls[url.pathname.slice('/test/'.length)](Object.fromEntries(url.searchParams), body);
+  res.setHeader('content-type', 'application/json');
+  res.end(JSON.stringify(answer ?? {}));
+}
+
+const server = createServer((req, res) => {
+  const url = new URL(req.url, issuer);
+  if (!url.pathname.startsWith('/test/')) return current.answer(req, res);
+  return control(req, res, url).catch((error) => {
+    res.statusCode = 400;
+    res.end(JSON.stringify({ error: String(error) }));
+  });
+});
 server.keepAliveTimeout = 1000;
+server.listen(Number(port), '127.0.0.1', () => console.log(`listening on ${issuer}`));

@@ -1,8 +1,9 @@
-//! A real OpenID provider, npm's oidc-provider, in a process of its own; it registers clients as Curity does.
+//! A real OpenID provider, npm's oidc-provider, in a process of its own; it registers clients as Curity does, gives out
+//! tokens, and does what a test tells it to.
 
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -68,9 +69,87 @@ impl OidcProvider {
         Ok(self.http.get(format!("{}/test/{path}", self.url())).send().await?.json().await?)
     }
 
+    async fn tell(&self, path: &str, body: &Value) -> Result<()> {
+        let answer = self.http.post(format!("{}/test/{path}", self.url())).json(body).send().await?;
+        answer.error_for_status().map(drop).map_err(Into::into)
+    }
+
     /// The clients that were registered, as it keeps them.
     pub async fn clients(&self) -> Result<Vec<Value>> {
         Ok(self.test("clients").await?.as_array().cloned().unwrap_or_default())
+    }
+
+    /// A client for tokens and introspection, which names itself in the `Authorization` header.
+    pub async fn add_client(&self, id: &str, secret: &str) -> Result<()> {
+        self.add_client_by(id, secret, "client_secret_basic").await
+    }
+
+    /// The same, with another `token_endpoint_auth_method`; the provider takes no other one from it.
+    pub async fn add_client_by(&self, id: &str, secret: &str, auth_method: &str) -> Result<()> {
+        let client = json!({"client_id": id, "client_secret": secret, "grant_types": ["client_credentials"],
+            "response_types": [], "redirect_uris": [], "token_endpoint_auth_method": auth_method});
+        self.tell("client", &client).await
+    }
+
+    /// Signs with a new key from now on, whose id it answers. The keys it had are still published, or none of them.
+    pub async fn rotate(&self, alg: &str, keep_old: bool) -> Result<String> {
+        let kid = self.test(&format!("rotate?alg={alg}&keep={keep_old}")).await?;
+        kid.as_str().map(str::to_owned).with_context(|| format!("no new key: {kid}"))
+    }
+
+    /// The number of seconds until tokens expire that are given out from now on.
+    pub async fn set_lifetime(&self, seconds: u64) -> Result<()> {
+        self.tell("manner", &json!({"ttl": seconds})).await
+    }
+
+    /// Further claims of tokens that are given out from now on, by client id.
+    pub async fn set_claims(&self, by_client: &Value) -> Result<()> {
+        self.tell("manner", &json!({"claims": by_client})).await
+    }
+
+    /// Headers of the key set's answer, such as `Cache-Control`, and what it answers instead of the set unless null.
+    pub async fn set_keys_answer(&self, headers: &Value, body: &Value) -> Result<()> {
+        self.tell("manner", &json!({"jwks": {"headers": headers, "body": body}})).await
+    }
+
+    /// A JSON Web Token for a resource, which is its audience: any absolute URI.
+    pub async fn jwt(&self, client_id: &str, secret: &str, scope: &str, resource: &str) -> Result<String> {
+        self.token(client_id, secret, scope, resource).await
+    }
+
+    /// An opaque token, whose audience is `urn:opaque:api`.
+    pub async fn opaque(&self, client_id: &str, secret: &str, scope: &str) -> Result<String> {
+        self.token(client_id, secret, scope, "urn:opaque:api").await
+    }
+
+    async fn token(&self, client_id: &str, secret: &str, scope: &str, resource: &str) -> Result<String> {
+        let request = self.http.post(format!("{}/token", self.url())).basic_auth(client_id, Some(secret));
+        let mut form = vec![("grant_type", "client_credentials"), ("resource", resource)];
+        if !scope.is_empty() {
+            form.push(("scope", scope));
+        }
+        let answer = request.form(&form).send().await?;
+        let (status, body) = (answer.status(), answer.json::<Value>().await?);
+        ensure!(status.is_success(), "no token: {status} {body}");
+        body["access_token"].as_str().map(str::to_owned).context("an answer without a token")
+    }
+
+    /// Says that a token is over (it is no longer active when introspected).
+    pub async fn forget(&self, token: &str) -> Result<()> {
+        self.test(&format!("forget?token={token}")).await.map(drop)
+    }
+
+    /// How many calls of a method came to a path since this was last asked about any.
+    pub async fn calls(&self, method: &Method, path: &str) -> Result<usize> {
+        let calls = self.test("calls").await?;
+        let is = |call: &&Value| call["method"] == method.as_str() && call["path"] == path;
+        Ok(calls.as_array().into_iter().flatten().filter(is).count())
+    }
+
+    /// Every call fails as long as this lasts; nothing is forgotten.
+    pub async fn set_outage(&self, on: bool) -> Result<()> {
+        let arguments = if on { "?name=fail&method=ANY&path=/" } else { "" };
+        self.test(&format!("fault{arguments}")).await.map(drop)
     }
 
     /// `hang`, `fail`, `apply-and-hang` or `apply-and-cut` for calls of a method below a path; `None` ends it.

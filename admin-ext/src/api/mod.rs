@@ -18,7 +18,7 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::idp::Clients;
+use crate::idp::{Clients, Idp};
 use crate::kong::Kong;
 use crate::mail::Mailer;
 use crate::nodes::Nodes;
@@ -39,6 +39,7 @@ pub struct App {
     pub mailer: Mailer,
     /// Every change of an application goes through here.
     pub clients: Clients,
+    pub idp: Idp,
     /// The Kong that follows, if one does.
     pub kong: Option<Kong>,
     pub settings: Arc<ApiSettings>,

@@ -194,6 +194,14 @@ pub fn recorder() -> &'static PrometheusHandle {
             "app_auth_admin_issuer_fetches_total",
             "Attempts to fetch an issuer's metadata and keys by outcome."
         );
+        metrics::describe_counter!(
+            "app_auth_admin_issuer_refreshes_total",
+            "Requests of gateways for an issuer's keys by outcome."
+        );
+        metrics::describe_counter!(
+            "app_auth_admin_introspections_total",
+            "Tokens that gateways asked about by outcome."
+        );
         handle
     })
 }

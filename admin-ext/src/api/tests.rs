@@ -58,6 +58,7 @@ impl TestApi {
             nodes: nodes.clone(),
             mailer: mailer(),
             clients: Clients::new(test.store.clone(), None, idp()),
+            idp: idp(),
             kong: None,
             settings: Arc::new(settings),
             stopping,

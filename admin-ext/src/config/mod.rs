@@ -298,9 +298,11 @@ fn host_and_port(text: &str) -> Result<String, &'static str> {
 fn idp(settings: &Settings) -> Result<IdpConfig, ConfigError> {
     let default = |key: &str, text: &str| Url::parse(text).map_err(|_| wrong(key, "expected a URL"));
     let timeout = value!(settings.idp_timeout).count(10_000, 100..=20_000)?;
+    let issuer_interval = value!(settings.idp_issuer_interval).count(2_000, 100..=10_000)?;
     Ok(IdpConfig {
         allow_http: value!(settings.idp_allow_http).truth(false)?,
         timeout: Duration::from_millis(timeout),
+        issuer_interval: Duration::from_millis(issuer_interval),
         ca_file: value!(settings.idp_ca_file).text().map(PathBuf::from),
         azure_login: match value!(settings.idp_azure_login_url).read(url)? {
             Some(url) => url,

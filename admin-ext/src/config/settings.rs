@@ -177,6 +177,8 @@ settings! {
     idp_allow_http,
     /// Milliseconds a call to an identity provider may take. [default: 10000]
     idp_timeout,
+    /// Milliseconds between two questions to one issuer for its keys, at least. [default: 2000]
+    idp_issuer_interval,
     /// PEM file of authorities that sign identity providers' certificates. [default: the system's alone]
     idp_ca_file,
     /// Where Azure gives tokens. [default: https://login.microsoftonline.com]

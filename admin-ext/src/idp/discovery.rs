@@ -19,6 +19,14 @@ const URL_MAX: usize = 2048;
 /// What is kept of the metadata besides the issuer's name.
 const KEPT: [&str; 5] =
     ["jwks_uri", "token_endpoint", "introspection_endpoint", "registration_endpoint", "userinfo_endpoint"];
+/// Lists that are kept, of words that are short.
+const KEPT_LISTS: [&str; 3] = [
+    "token_endpoint_auth_methods_supported",
+    "introspection_endpoint_auth_methods_supported",
+    "id_token_signing_alg_values_supported",
+];
+const LIST_MAX: usize = 50;
+const WORD_MAX: usize = 64;
 /// The public members of asymmetric keys (RFC 7518, 6.2 and 6.3; RFC 8037).
 const PUBLIC: [&str; 9] = ["kty", "use", "alg", "kid", "crv", "x", "y", "n", "e"];
 
@@ -35,6 +43,10 @@ pub struct Discovered {
 pub async fn discover(calls: &Calls, issuer: &str) -> Result<Discovered, CallError> {
     let metadata = metadata(calls, issuer).await?;
     let jwks = metadata.get("jwks_uri").and_then(Value::as_str);
+    // Whoever gives out opaque tokens only needs no keys.
+    if jwks.is_none() && metadata.contains_key("introspection_endpoint") {
+        return Ok(Discovered { metadata, keys: Vec::new(), max_age: None });
+    }
     let jwks = jwks.ok_or_else(|| CallError::Failed("its metadata has no jwks_uri".into()))?;
     let answer = calls.send(Call::get(address(jwks)?)).await?;
     let keys = public_keys(&answer.body)
@@ -60,6 +72,11 @@ pub async fn metadata(calls: &Calls, issuer: &str) -> Result<Map<String, Value>,
         if let Some(value) = text(&body, member).filter(|value| value.len() <= URL_MAX) {
             kept.insert(member.to_owned(), Value::String(value));
         }
+    }
+    for member in KEPT_LISTS {
+        let Some(words) = body.get(member).and_then(Value::as_array) else { continue };
+        let short = |word: &&Value| word.as_str().is_some_and(|word| word.len() <= WORD_MAX);
+        kept.insert(member.to_owned(), words.iter().filter(short).take(LIST_MAX).cloned().collect());
     }
     Ok(kept)
 }
@@ -94,10 +111,31 @@ fn public_keys(set: &Value) -> Option<Vec<Value>> {
     Some(keys.iter().filter_map(public).take(KEYS_MAX).collect())
 }
 
+/// How long an answer stays fresh (RFC 9111, 4.2): none at all if it is not to be kept. `None` if it does not say.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
-    let directives = headers.get(header::CACHE_CONTROL)?.to_str().ok()?;
-    let age = directives.split(',').find_map(|directive| directive.trim().strip_prefix("max-age="))?;
-    age.trim_matches('"').parse().ok().map(Duration::from_secs)
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let time =
+        |name| jiff::fmt::rfc2822::parse(text(name)?.trim()).ok().map(|time| time.timestamp().as_second());
+    let mut said = None;
+    let caching = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    for directive in caching.flat_map(|value| value.split(',')) {
+        let directive = directive.trim().to_ascii_lowercase();
+        if matches!(directive.as_str(), "no-store" | "no-cache") {
+            return Some(Duration::ZERO);
+        }
+        said = said.or_else(|| directive.strip_prefix("max-age=").map(str::to_owned));
+    }
+    let seconds = match said {
+        Some(age) => age.trim_matches('"').parse::<u64>().ok()?,
+        // A time that cannot be read is one in the past (RFC 9111, 5.3).
+        None => match (text(header::EXPIRES)?, time(header::EXPIRES), time(header::DATE)) {
+            (_, Some(expires), Some(date)) => u64::try_from(expires.saturating_sub(date)).unwrap_or(0),
+            (_, Some(_), None) => return None,
+            (_, None, _) => 0,
+        },
+    };
+    let age = text(header::AGE).and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+    Some(Duration::from_secs(seconds.saturating_sub(age)))
 }
 
 #[cfg(test)]
@@ -136,13 +174,26 @@ mod tests {
     }
 
     #[test]
-    fn the_age_is_found_among_other_directives() {
-        let of = |text: &'static str| {
-            let value = header::HeaderValue::from_static(text);
-            max_age(&HeaderMap::from_iter([(header::CACHE_CONTROL, value)]))
+    fn how_long_keys_are_good_for_is_what_the_headers_of_their_answer_say() {
+        let of = |headers: &[(header::HeaderName, &'static str)]| {
+            let value = |(name, value): &(header::HeaderName, &'static str)| {
+                (name.clone(), header::HeaderValue::from_static(value))
+            };
+            max_age(&headers.iter().map(value).collect()).map(|age| age.as_secs())
         };
-        assert_eq!(of("public, max-age=600, must-revalidate"), Some(Duration::from_mins(10)));
-        assert_eq!(of("no-store"), None);
-        assert_eq!(of("max-age=soon"), None);
+        let cache = header::CACHE_CONTROL;
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[(cache.clone(), "public, Max-Age=600, must-revalidate")]), Some(600));
+        assert_eq!(of(&[(cache.clone(), "max-age=\"600\""), (header::AGE, "500")]), Some(100));
+        assert_eq!(of(&[(cache.clone(), "max-age=600"), (header::AGE, "700")]), Some(0));
+        assert_eq!(of(&[(cache.clone(), "max-age=600, no-store")]), Some(0));
+        assert_eq!(of(&[(cache.clone(), "no-cache")]), Some(0));
+        assert_eq!(of(&[(cache.clone(), "max-age=soon")]), None);
+        let (date, expires) = (header::DATE, header::EXPIRES);
+        let (now, later) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:59:37 GMT");
+        assert_eq!(of(&[(date.clone(), now), (expires.clone(), later)]), Some(600));
+        assert_eq!(of(&[(date.clone(), later), (expires.clone(), now)]), Some(0));
+        assert_eq!(of(&[(date.clone(), now), (expires.clone(), "0")]), Some(0));
+        assert_eq!(of(&[(date, now), (expires, later), (cache, "max-age=60")]), Some(60));
     }
 }

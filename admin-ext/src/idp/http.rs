@@ -1,16 +1,19 @@
 //! The one way to call an identity provider: guarded, bounded in time and size, tried again where that does no harm. It
 //! knows nothing of what is called, and its errors name no address, no secret and no token.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::guard::Guard;
 use crate::kong::backoff;
@@ -33,6 +36,8 @@ pub struct IdpConfig {
     pub allow_http: bool,
     /// Of one call.
     pub timeout: Duration,
+    /// Between the beginnings of two fetches of one issuer's keys, at least.
+    pub issuer_interval: Duration,
     /// Trusted besides the system's authorities.
     pub ca_file: Option<PathBuf>,
     /// Where Azure gives tokens, and its Graph: national clouds have their own.
@@ -115,7 +120,7 @@ pub struct Call {
 enum Body {
     None,
     Json(Value),
-    Form(Vec<(&'static str, PlainSecret)>),
+    Form(Vec<(Cow<'static, str>, PlainSecret)>),
 }
 
 impl Call {
@@ -143,6 +148,15 @@ impl Call {
         self
     }
 
+    /// As a client with an id and a secret (RFC 6749, 2.3.1: both form-encoded first).
+    #[must_use]
+    pub fn basic(self, id: &str, secret: &PlainSecret) -> Self {
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let both = PlainSecret::new(format!("{}:{}", encoded(id), encoded(secret.expose())));
+        let both = PlainSecret::new(STANDARD.encode(both.expose()));
+        self.secret("authorization", &format!("Basic {}", both.expose()))
+    }
+
     #[must_use]
     pub fn bearer(self, token: &PlainSecret) -> Self {
         self.secret("authorization", &format!("Bearer {}", token.expose()))
@@ -155,8 +169,8 @@ impl Call {
     }
 
     #[must_use]
-    pub fn form(mut self, fields: Vec<(&'static str, PlainSecret)>) -> Self {
-        self.body = Body::Form(fields);
+    pub fn form<N: Into<Cow<'static, str>>>(mut self, fields: Vec<(N, PlainSecret)>) -> Self {
+        self.body = Body::Form(fields.into_iter().map(|(name, value)| (name.into(), value)).collect());
         self
     }
 }
@@ -220,6 +234,13 @@ impl Calls {
         self
     }
 
+    /// Ends within this time at the latest.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.until = self.until.min(Instant::now() + time);
+        self
+    }
+
     /// Makes a call, again where it does no harm and may help.
     pub async fn send(&self, call: Call) -> Result<Answer, CallError> {
         self.http.0.guard.check(&call.url).map_err(|reason| CallError::Untold(reason.into()))?;
@@ -260,7 +281,7 @@ impl Calls {
             Body::None => request,
             Body::Json(body) => request.json(body),
             Body::Form(fields) => {
-                let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.expose())).collect();
+                let fields: Vec<_> = fields.iter().map(|(name, value)| (&**name, value.expose())).collect();
                 request.form(&fields)
             }
         };

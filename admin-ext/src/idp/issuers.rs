@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::Idp;
 use super::discovery::{self, Discovered};
-use super::http::IdpHttp;
 use crate::kong::backoff;
 use crate::store::{DueIssuer, Store};
 
-/// Issuers that are asked together.
-const AT_ONCE: usize = 8;
+/// Most issuers that are asked at the same time.
+const AT_ONCE: usize = 32;
 /// How often to look for what other replicas left.
 const LOOK: Duration = Duration::from_secs(5);
 /// The wait after the database failed.
@@ -22,11 +22,18 @@ const REFRESH_MIN: Duration = Duration::from_mins(5);
 const REFRESH_MAX: Duration = Duration::from_hours(24);
 
 /// Asks issuers whatever is to be asked, until it is cancelled.
-pub async fn keep_fetching(store: &Store, http: &IdpHttp) {
+pub async fn keep_fetching(store: &Store, idp: &Idp) {
+    let mut asking = JoinSet::new();
     loop {
-        match pass(store, http).await {
+        match begin(store, idp, &mut asking).await {
             Ok(true) => {}
-            Ok(false) => wait_for_news(store).await,
+            Ok(false) => {
+                let room = asking.len() < AT_ONCE;
+                tokio::select! {
+                    Some(_) = asking.join_next() => {}
+                    () = wait_for_news(store, room) => {}
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "what is known of issuers could not be read or written");
                 tokio::time::sleep(DATABASE_WAIT).await;
@@ -35,38 +42,52 @@ pub async fn keep_fetching(store: &Store, http: &IdpHttp) {
     }
 }
 
-/// Asks those that are due. Answers whether there was any.
-async fn pass(store: &Store, http: &IdpHttp) -> crate::store::Result<bool> {
+/// Begins to ask those that are due. Answers whether there was any. One that does not answer keeps none of the others
+/// waiting.
+async fn begin(store: &Store, idp: &Idp, asking: &mut JoinSet<()>) -> crate::store::Result<bool> {
+    while asking.try_join_next().is_some() {}
     // Whoever else would ask meanwhile waits until this must have ended.
-    let hold = milliseconds(http.operation_time() * 2);
-    let due = store.take_due_issuers(AT_ONCE, hold).await?;
-    if due.is_empty() {
-        return Ok(false);
-    }
-    let mut asking = JoinSet::new();
+    let hold = milliseconds(idp.http.operation_time() * 2);
+    let due = match AT_ONCE.saturating_sub(asking.len()) {
+        0 => Vec::new(),
+        room => store.take_due_issuers(room, hold).await?,
+    };
+    let any = !due.is_empty();
     for due in due {
-        let http = http.clone();
+        let (store, idp) = (store.clone(), idp.clone());
         asking.spawn(async move {
-            let found = discovery::discover(&http.calls(), &due.issuer).await;
-            (due, found.map_err(|error| error.to_string()))
+            if let Err(error) = ask(&store, &idp, &due).await {
+                tracing::warn!(%error, issuer = due.issuer, "what an issuer answered could not be written");
+            }
         });
     }
-    while let Some(asked) = asking.join_next().await {
-        let Ok((due, found)) = asked else { continue };
-        note(&due, &found);
-        match found {
-            Ok(found) => {
-                let next_at = store.now().plus_millis(milliseconds(next(&found)));
-                store.keep_issuer(&due.issuer, &found.metadata, &found.keys, next_at).await?;
-            }
-            Err(error) => {
-                let failures = u32::try_from(due.failures).unwrap_or(u32::MAX);
-                let next_at = store.now().plus_millis(backoff::wait_ms(failures));
-                store.issuer_failed(&due.issuer, &error, next_at).await?;
-            }
+    Ok(any)
+}
+
+/// Asks one issuer and writes down what came of it.
+async fn ask(store: &Store, idp: &Idp, due: &DueIssuer) -> crate::store::Result<()> {
+    let found = discovery::discover(&idp.http.calls(), &due.issuer).await.map_err(|error| error.to_string());
+    // Whoever publishes no key at all from one day to the next has made a mistake. Fewer keys are taken at their word: one
+    // that is gone must open nothing any more.
+    let found = found.and_then(|found| {
+        if found.keys.is_empty() && due.has_keys {
+            return Err("its key set has no key that can be used".to_owned());
+        }
+        Ok(found)
+    });
+    note(due, &found);
+    let apart = milliseconds(idp.issuer_interval);
+    match found {
+        Ok(found) => {
+            let next_at = store.now().plus_millis(milliseconds(next(&found)));
+            store.keep_issuer(due, &found.metadata, &found.keys, next_at, apart).await
+        }
+        Err(error) => {
+            let failures = u32::try_from(due.failures).unwrap_or(u32::MAX);
+            let next_at = store.now().plus_millis(backoff::wait_ms(failures).max(apart));
+            store.issuer_failed(due, &error, next_at).await
         }
     }
-    Ok(true)
 }
 
 /// Says what has changed, once.
@@ -94,11 +115,15 @@ fn next(found: &Discovered) -> Duration {
     found.max_age.unwrap_or(REFRESH).clamp(REFRESH_MIN, REFRESH_MAX)
 }
 
-fn milliseconds(duration: Duration) -> i64 {
+pub(super) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-async fn wait_for_news(store: &Store) {
+/// Until an issuer may be due, if there is room to ask it.
+async fn wait_for_news(store: &Store, room: bool) {
+    if !room {
+        return std::future::pending().await;
+    }
     let due = store.next_issuer_due().await.ok().flatten();
     let until_due = due.map(|due| due.0.saturating_sub(store.now().0).max(1));
     let wait = until_due.and_then(|wait| u64::try_from(wait).ok()).map_or(LOOK, Duration::from_millis);

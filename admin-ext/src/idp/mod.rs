@@ -1,28 +1,39 @@
 //! Identity providers: what is learnt from them and what they are told.
 
+use std::time::Duration;
+
 mod clients;
 mod dcr;
 mod discovery;
 mod guard;
 mod http;
+pub mod introspection;
 pub mod issuers;
 mod operation;
+mod refresh;
 mod sweeper;
 
 pub use self::clients::{ClientError, Clients, Created, Refreshed};
 use self::dcr::AzureUrls;
 pub use self::http::{IdpConfig, IdpHttp};
+pub use self::introspection::Introspector;
+pub use self::refresh::{Refreshed as IssuerRefreshed, refresh as refresh_issuer};
 
 /// How identity providers are reached; cheap to clone.
 #[derive(Clone)]
 pub struct Idp {
     pub http: IdpHttp,
+    pub introspector: Introspector,
     azure: AzureUrls,
+    /// Between the beginnings of two fetches of one issuer, at least.
+    issuer_interval: Duration,
 }
 
 impl Idp {
     pub fn new(config: &IdpConfig) -> anyhow::Result<Self> {
         let azure = AzureUrls { login: config.azure_login.clone(), graph: config.azure_graph.clone() };
-        Ok(Self { http: IdpHttp::new(config)?, azure })
+        let http = IdpHttp::new(config)?;
+        let introspector = Introspector::new(http.clone());
+        Ok(Self { http, introspector, azure, issuer_interval: config.issuer_interval })
     }
 }

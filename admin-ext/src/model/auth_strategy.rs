@@ -1,6 +1,7 @@
 //! Auth strategies: how callers of a product version prove which application they are.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use app_auth_core::ids::StrategyId;
 use app_auth_core::record::{KeyAuthConfig, OpenIdConnectConfig};
@@ -104,6 +105,10 @@ impl KeyTtl {
 /// Whether a member of a configuration is a secret, by its name. Any member may be in one, passwords of the gateway's own
 /// client among them.
 fn is_secret(name: &str) -> bool {
+    // The gateway itself sends them, with a caller's own id and secret.
+    if name == "token_post_args_values" {
+        return false;
+    }
     const SECRET: [&str; 6] = ["secret", "password", "private", "passphrase", "jwk", "_values"];
     SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word))
 }
@@ -167,12 +172,87 @@ impl AuthStrategy {
         (self.strategy_type == StrategyType::OpenIdConnect).then(|| self.members()).flatten()
     }
 
+    /// How the issuer is asked about tokens; `None` if it is not to be. The secrets must have been opened.
+    pub fn introspection(&self) -> Option<Introspection> {
+        let config = self.openid_connect()?;
+        if !config.auth_methods.iter().any(|method| method == "introspection") {
+            return None;
+        }
+        let whole = self.whole_config();
+        let list = |name: &str| texts(whole.get(name));
+        let first = |name: &str| list(name).into_iter().next().filter(|text| !text.is_empty());
+        let values = list("introspection_post_args_values").into_iter().map(PlainSecret::new);
+        Some(Introspection {
+            endpoint: first("introspection_endpoint"),
+            client_id: first("client_id"),
+            client_secret: first("client_secret").map(PlainSecret::new),
+            auth_method: match first("introspection_endpoint_auth_method").as_deref() {
+                Some("client_secret_post") => AuthMethod::Post,
+                Some("none") => AuthMethod::None,
+                _ => AuthMethod::Basic,
+            },
+            hint: first("introspection_hint").unwrap_or_else(|| "access_token".to_owned()),
+            arguments: list("introspection_post_args_names").into_iter().zip(values).collect(),
+            timeout: Duration::from_millis(config.timeout),
+            registers_clients: self.dcr_provider.is_some(),
+        })
+    }
+
     /// The issuer of the tokens, as it was given.
     pub fn issuer(&self) -> Option<&str> {
         match self.strategy_type {
             StrategyType::OpenIdConnect => self.config.get("issuer").and_then(Value::as_str),
             StrategyType::KeyAuth => None,
         }
+    }
+}
+
+/// How a client proves itself to an issuer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuthMethod {
+    /// `client_secret_basic`
+    Basic,
+    /// `client_secret_post`
+    Post,
+    /// Not at all.
+    None,
+}
+
+/// How an issuer is asked about tokens (RFC 7662).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Introspection {
+    /// Where, if not where the issuer says.
+    pub endpoint: Option<String>,
+    /// The gateway's own client.
+    pub client_id: Option<String>,
+    pub client_secret: Option<PlainSecret>,
+    pub auth_method: AuthMethod,
+    /// `token_type_hint`
+    pub hint: String,
+    /// Further arguments.
+    pub arguments: Vec<(String, PlainSecret)>,
+    pub timeout: Duration,
+    /// A DCR provider makes the clients of applications.
+    pub registers_clients: bool,
+}
+
+impl Introspection {
+    /// What is missing without a client.
+    pub const fn no_client(&self) -> &'static str {
+        if self.registers_clients {
+            "the strategy has no client_id: its DCR provider makes clients for applications, none for introspection"
+        } else {
+            "the strategy has no client_id"
+        }
+    }
+}
+
+/// A text, or the texts of a list.
+fn texts(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(text)) => vec![text.clone()],
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -243,12 +323,14 @@ mod tests {
     #[test]
     fn secrets_of_a_configuration_are_kept_apart_and_come_back_with_the_whole() {
         let whole = json!({"issuer": "https://a.example", "client_secret": ["hush"], "Session_Secret": "hush",
-            "token_headers_values": {"a": "hush"}, "password": null, "leeway": 3});
+            "token_headers_values": {"a": "hush"}, "password": null, "leeway": 3,
+            "token_post_args_values": ["seen"]});
         let strategy = strategy(whole.clone());
         assert!(!format!("{strategy:?}").contains("hush"));
         assert_eq!(
             Value::Object(strategy.config.clone()),
-            json!({"issuer": "https://a.example", "password": null, "leeway": 3})
+            json!({"issuer": "https://a.example", "password": null, "leeway": 3,
+                "token_post_args_values": ["seen"]})
         );
         assert_eq!(Value::Object(strategy.whole_config()), whole);
         assert_eq!(strategy.openid_connect().unwrap().leeway, 3);

@@ -25,8 +25,8 @@ pub mod service;
 pub use ambient::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
 pub use application::{Application, ApplicationDetail, ApplicationPatch, DcrClient, NewApplication};
 pub use auth_strategy::{
-    AuthStrategy, AuthStrategyDetail, AuthStrategyPatch, KeyTtl, NewAuthStrategy, ProviderSummary,
-    StrategyType,
+    AuthMethod, AuthStrategy, AuthStrategyDetail, AuthStrategyPatch, Introspection, KeyTtl, NewAuthStrategy,
+    ProviderSummary, StrategyType,
 };
 pub use collection::{Collected, CollectionRequest, Condition, Operand, Order, Test};
 pub use connection::{

@@ -85,7 +85,10 @@ impl Store {
             let opened = self.0.sealer.open_sealed(detail.strategy.id.as_bytes(), &sealed);
             let secret: Map<String, Json> = serde_json::from_slice(&opened.ok_or(StoreError::Sealed)?)
                 .map_err(|_| StoreError::Corrupt("auth_strategies.sealed"))?;
-            (_, detail.strategy.secret) = AuthStrategy::split(secret);
+            // What counted as a secret once, and does so no longer, is where everything else is.
+            let open;
+            (open, detail.strategy.secret) = AuthStrategy::split(secret);
+            detail.strategy.config.extend(open);
         }
         Ok(detail)
     }

@@ -54,7 +54,7 @@ pub use audit_log::{AuditEntry, AuditFilter};
 pub use dcr_jobs::{ClientContext, DcrJob, JobDetails, JobKind, NewJob};
 pub use developers::DeveloperLine;
 pub use error::{Entity, FeedError, StoreError};
-pub use issuers::{DueIssuer, IssuerCounts};
+pub use issuers::{DueIssuer, FetchProgress, IssuerCounts};
 pub use nodes::StoredNode;
 pub use open::{Limits, Reveal, StoreOptions};
 pub use portal_versions::PortalVersionChanged;
@@ -106,6 +106,8 @@ struct Inner {
     dcr_news: Notify,
     /// Rings when there is an issuer nothing is known of yet.
     issuer_news: Notify,
+    /// Told when a fetch of an issuer has ended.
+    issuer_fetches: watch::Sender<()>,
 }
 
 impl Store {

@@ -133,6 +133,7 @@ impl Store {
             revoke_developer_blocks: options.revoke_developer_blocks,
             dcr_news: Notify::new(),
             issuer_news: Notify::new(),
+            issuer_fetches: watch::channel(()).0,
         }));
         store.begin().await?;
         Ok(store)

@@ -38,6 +38,7 @@ pub(super) const fn kind_name(kind: Kind) -> &'static str {
         Kind::Credential => "credential",
         Kind::Service => "service",
         Kind::Issuer => "issuer",
+        Kind::Token => "token",
     }
 }
 
@@ -46,6 +47,7 @@ pub(super) fn parse_kind(text: &str) -> Result<Kind> {
         "credential" => Ok(Kind::Credential),
         "service" => Ok(Kind::Service),
         "issuer" => Ok(Kind::Issuer),
+        "token" => Ok(Kind::Token),
         _ => Err(StoreError::Corrupt("records.kind")),
     }
 }
@@ -163,6 +165,12 @@ async fn derive_application(
         (owner.optional_uuid("strategy")?, owner.optional_text("client_id")?)
     {
         let key = KeyDigest::of_client_id(&store, StrategyId(strategy), client_id.as_bytes());
+        let body = to_body(&Record::Credential(record.clone()))?;
+        derived.insert(key, Derived { owner: application.0, kind: Kind::Credential, body });
+    }
+    // Tokens may name their application by it (`consumer_by`).
+    if let Some(custom_id) = &record.custom_id {
+        let key = KeyDigest::of_custom_id(&store, custom_id.as_bytes());
         let body = to_body(&Record::Credential(record.clone()))?;
         derived.insert(key, Derived { owner: application.0, kind: Kind::Credential, body });
     }

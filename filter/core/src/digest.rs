@@ -27,6 +27,17 @@ impl KeyDigest {
         Self::compute(store, b'c', strategy.as_bytes(), client_id)
     }
 
+    /// Of an application by the name it was given for the gateways (`custom_id`), whatever the strategy. No secret
+    /// either.
+    pub fn of_custom_id(store: &StoreId, custom_id: &[u8]) -> Self {
+        Self::compute(store, b'u', &[0; 16], custom_id)
+    }
+
+    /// Of an access token that the admin extension gave out.
+    pub fn of_access_token(store: &StoreId, token: &[u8]) -> Self {
+        Self::compute(store, b't', &[0; 16], token)
+    }
+
     /// Of the record of an issuer of tokens, by the name strategies have for it.
     pub fn of_issuer(store: &StoreId, configured: &str) -> Self {
         Self::compute(store, b'i', &[0; 16], configured.as_bytes())

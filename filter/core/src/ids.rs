@@ -73,6 +73,10 @@ impl StrategyId {
     /// The strategy of every service that is registered by itself (`/services`) and not through a product version.
     /// It is the scope of the keys that applications hold without naming a strategy.
     pub const KEY_AUTH: Self = Self(Uuid::from_u128(0x6b65_792d_6175_7468_8000_0000_0000_0001));
+
+    /// The strategy of services that are registered by themselves with `oauth2`. Its clients are credentials of
+    /// [`Self::KEY_AUTH`].
+    pub const OAUTH2: Self = Self(Uuid::from_u128(0x6f61_7574_6832_0000_8000_0000_0000_0001));
 }
 
 /// Position in the feed. Revisions are assigned in commit order and never reused; 0 is "before everything".

@@ -9,6 +9,8 @@
 )]
 #![forbid(unsafe_code)]
 
+pub mod cache;
+pub mod calls;
 pub mod config;
 pub mod decision;
 pub mod digest;

@@ -1,20 +1,23 @@
-//! What the admin extension tells a gateway: one record per credential, one per service, one per issuer of tokens.
+//! What the admin extension tells a gateway: one record per credential, one per service, one per issuer of tokens, one
+//! per access token that the admin extension gave out itself.
 //!
 //! A credential's record answers the whole question with one look-up: whose it is, until when it holds, and which
 //! services its application is connected to. A service's record says how callers of that service authenticate, an
-//! issuer's by which keys its tokens are known.
+//! issuer's by which keys its tokens are known, a token's whose credential it stands for.
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::KeyDigest;
 use crate::ids::{ApplicationId, ConnectionId, ConsumerId, CredentialId, DeveloperId, ServiceId, StrategyId};
 
-/// A record of the feed. On the wire `{"credential": {…}}`, `{"service": {…}}` or `{"issuer": {…}}`.
+/// A record of the feed. On the wire `{"credential": {…}}`, `{"service": {…}}`, `{"issuer": {…}}` or `{"token": {…}}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
     Credential(CredentialRecord),
     Service(ServiceRecord),
     Issuer(IssuerRecord),
+    Token(TokenRecord),
 }
 
 impl Record {
@@ -23,6 +26,7 @@ impl Record {
             Self::Credential(_) => Kind::Credential,
             Self::Service(_) => Kind::Service,
             Self::Issuer(_) => Kind::Issuer,
+            Self::Token(_) => Kind::Token,
         }
     }
 }
@@ -34,6 +38,7 @@ pub enum Kind {
     Credential,
     Service,
     Issuer,
+    Token,
 }
 
 impl Kind {
@@ -119,78 +124,173 @@ pub struct Strategy {
     pub config: StrategyConfig,
 }
 
-/// A strategy's configuration. On the wire `{"key_auth": {…}}` or `{"openid_connect": {…}}`.
+/// An access token of Kong's OAuth 2.0 (RFC 6749), known by [`KeyDigest::of_access_token`]. It says nothing of
+/// connections: those are in the record of the client it was given to, so that whatever ends the client's access ends
+/// the token's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// Where the record of the client's credential is kept.
+    pub credential: KeyDigest,
+    /// The service it was given out for; absent: any service with `global_credentials`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceId>,
+    /// Milliseconds since the Unix epoch; from that instant on the token is unknown. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+    /// At most [`TokenRecord::TEXT_MAX`] bytes, as the two below.
+    pub client_id: String,
+    /// Words with a space between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The end user for whom the client acts, in the words of whoever holds the provision key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticated_userid: Option<String>,
+}
+
+impl TokenRecord {
+    /// Longest text of a token's record, in bytes.
+    pub const TEXT_MAX: usize = 4096;
+}
+
+/// A strategy's configuration. On the wire `{"key_auth": {…}}`, `{"openid_connect": {…}}` or `{"oauth2": {…}}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StrategyConfig {
     KeyAuth(KeyAuthConfig),
     #[serde(rename = "openid_connect")]
     OpenIdConnect(Box<OpenIdConnectConfig>),
+    #[serde(rename = "oauth2")]
+    OAuth2(OAuth2Config),
 }
 
 /// How a token says whose it is, and what it must be; the members and defaults of Kong's `openid-connect` plugin that
 /// say something about applications. A claim's name is a path into the token.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "the plugin's own configuration has these switches")]
 pub struct OpenIdConnectConfig {
     /// As it was given: what the issuer's record is kept under ([`IssuerRecord::configured`]).
     pub issuer: String,
-    /// Such as `bearer`, `client_credentials` and `introspection`.
-    #[serde(default)]
+    /// What `iss` may be instead of the issuer's own name; empty: that name only.
+    pub issuers_allowed: Vec<String>,
+    /// `bearer`, `client_credentials` and `introspection` are supported.
     pub auth_methods: Vec<String>,
+    /// Where a token is looked for: `header`, `query`, `body`.
+    pub bearer_token_param_type: Vec<String>,
+    /// Where a client's id and secret are looked for: `header`, `query`, `body`.
+    pub client_credentials_param_type: Vec<String>,
     /// Where a token holds the client id of its application.
-    #[serde(default = "sub")]
     pub credential_claim: Vec<String>,
     /// What is asked for where the filter gets a token for its caller.
-    #[serde(default)]
     pub scopes: Vec<String>,
-    #[serde(default = "scope")]
+    /// Whom a token is asked for, where the filter gets one.
+    pub audience: Vec<String>,
+    /// Further arguments of such a request, name by name with [`Self::token_post_args_values`].
+    pub token_post_args_names: Vec<String>,
+    pub token_post_args_values: Vec<String>,
+    /// Where to get it, if not where the issuer says.
+    pub token_endpoint: Option<String>,
+    /// `client_secret_basic` or `client_secret_post`; absent: what the issuer takes, Basic if it takes both.
+    pub token_endpoint_auth_method: Option<String>,
+    /// How long an issuer may take to answer, in milliseconds.
+    pub timeout: u64,
     pub scopes_claim: Vec<String>,
     /// One of these must hold, each all of its words.
-    #[serde(default)]
     pub scopes_required: Vec<String>,
-    #[serde(default = "aud")]
     pub audience_claim: Vec<String>,
-    #[serde(default)]
     pub audience_required: Vec<String>,
-    #[serde(default = "groups")]
     pub groups_claim: Vec<String>,
-    #[serde(default)]
     pub groups_required: Vec<String>,
-    #[serde(default = "roles")]
     pub roles_claim: Vec<String>,
-    #[serde(default)]
     pub roles_required: Vec<String>,
-    #[serde(default)]
+    /// Members that a token must not have.
+    pub claims_forbidden: Vec<String>,
+    /// Where a token holds the `custom_id` of its application; empty: nowhere.
     pub consumer_claim: Vec<String>,
-    #[serde(default)]
+    /// Only `custom_id` finds an application.
     pub consumer_by: Vec<String>,
     /// Seconds that clocks may differ.
-    #[serde(default)]
     pub leeway: u64,
     /// Longest time since the token was issued, in seconds.
-    #[serde(default)]
     pub maximum_age: Option<u64>,
-    #[serde(default)]
+    /// Ask the issuer about JSON Web Tokens too, where `introspection` is among the methods.
+    pub introspect_jwt_tokens: bool,
+    /// Keep what the issuer said of a token, for [`Self::cache_ttl`] seconds at most and never beyond the token's end.
+    pub cache_introspection: bool,
+    /// Keep tokens that were got for a client, within the same bounds.
+    pub cache_tokens: bool,
+    pub cache_ttl: u64,
+    /// Whether `OPTIONS` requests must authenticate too; if not, they pass untouched.
+    pub run_on_preflight: bool,
+    /// Keep the token, or the client's secret, from the upstream.
     pub hide_credentials: bool,
 }
 
-fn path_of(name: &str) -> Vec<String> {
-    vec![name.to_owned()]
+impl Default for OpenIdConnectConfig {
+    fn default() -> Self {
+        let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let anywhere = list(&["header", "query", "body"]);
+        Self {
+            issuer: String::new(),
+            issuers_allowed: Vec::new(),
+            auth_methods: Vec::new(),
+            bearer_token_param_type: anywhere.clone(),
+            client_credentials_param_type: anywhere,
+            credential_claim: list(&["sub"]),
+            scopes: Vec::new(),
+            audience: Vec::new(),
+            token_post_args_names: Vec::new(),
+            token_post_args_values: Vec::new(),
+            token_endpoint: None,
+            token_endpoint_auth_method: None,
+            timeout: 10_000,
+            scopes_claim: list(&["scope"]),
+            scopes_required: Vec::new(),
+            audience_claim: list(&["aud"]),
+            audience_required: Vec::new(),
+            groups_claim: list(&["groups"]),
+            groups_required: Vec::new(),
+            roles_claim: list(&["roles"]),
+            roles_required: Vec::new(),
+            claims_forbidden: Vec::new(),
+            consumer_claim: Vec::new(),
+            consumer_by: list(&["username", "custom_id"]),
+            leeway: 0,
+            maximum_age: None,
+            introspect_jwt_tokens: false,
+            cache_introspection: true,
+            cache_tokens: true,
+            cache_ttl: 3600,
+            run_on_preflight: true,
+            hide_credentials: false,
+        }
+    }
 }
-fn sub() -> Vec<String> {
-    path_of("sub")
+
+/// Where an access token of Kong's OAuth 2.0 is looked for and what becomes of it; the members and defaults of Kong's
+/// `oauth2` plugin that matter where a token is used. Giving tokens out is the admin extension's business.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OAuth2Config {
+    /// The header a token stands in, `Bearer …`, `token …` or bare.
+    pub auth_header_name: String,
+    /// Take tokens that were given out for other services with the same setting, and give out such.
+    pub global_credentials: bool,
+    /// Keep the token from the upstream.
+    pub hide_credentials: bool,
+    /// The `realm` of `WWW-Authenticate`; as in [`KeyAuthConfig::realm`].
+    pub realm: Option<String>,
 }
-fn scope() -> Vec<String> {
-    path_of("scope")
-}
-fn aud() -> Vec<String> {
-    path_of("aud")
-}
-fn groups() -> Vec<String> {
-    path_of("groups")
-}
-fn roles() -> Vec<String> {
-    path_of("roles")
+
+impl Default for OAuth2Config {
+    fn default() -> Self {
+        Self {
+            auth_header_name: "authorization".into(),
+            global_credentials: false,
+            hide_credentials: false,
+            realm: None,
+        }
+    }
 }
 
 /// What is known of an issuer of tokens (`OpenID` Connect Discovery 1.0, RFC 8414).
@@ -204,6 +304,12 @@ pub struct IssuerRecord {
     pub token_endpoint: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<String>,
+    /// How clients may authenticate at the token endpoint (`token_endpoint_auth_methods_supported`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_endpoint_auth_methods: Vec<String>,
+    /// The algorithms it signs with (`id_token_signing_alg_values_supported`): for keys that name none themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub algorithms: Vec<String>,
     /// Its public keys, each a JSON Web Key (RFC 7517); asymmetric ones only.
     pub keys: Vec<serde_json::Value>,
 }

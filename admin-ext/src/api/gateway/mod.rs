@@ -1,4 +1,5 @@
-//! `/gateway/v1`: what the gateways talk to. The contract is in `app_auth_core::feed`.
+//! `/gateway/v1`: what the gateways talk to. The contract is in `app_auth_core::feed` and, for what they ask while a
+//! request waits, in `app_auth_core::calls`.
 
 mod cursor;
 #[expect(
@@ -6,13 +7,19 @@ mod cursor;
     reason = "the macro that describes a query's parameters writes a path in full"
 )]
 mod feed;
+mod introspect;
+mod issuers;
 mod nodes;
 mod problem;
 #[expect(unused_qualifications, reason = "as in `feed`")]
 mod snapshot;
+#[expect(unused_qualifications, reason = "as in `feed`")]
+mod wait;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::middleware::from_fn_with_state;
+use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -24,15 +31,22 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(feed::feed))
         .routes(routes!(snapshot::snapshot))
         .routes(routes!(nodes::nodes))
+        .routes(routes!(issuers::refresh))
+        .routes(routes!(introspect::introspect))
+        .routes(routes!(wait::wait))
 }
 
 /// The endpoints, behind the authentication each of them wants.
 pub fn router(app: &App) -> Router<App> {
-    use axum::routing::get;
+    use app_auth_core::calls;
+    use axum::routing::{get, post};
 
     let stream = Router::new()
         .route("/gateway/v1/feed", get(feed::feed))
         .route("/gateway/v1/snapshot", get(snapshot::snapshot))
+        .route(calls::REFRESH_ISSUER, post(issuers::refresh))
+        .route(calls::INTROSPECT, post(introspect::introspect))
+        .route(calls::WAIT, post(wait::wait))
         .layer(from_fn_with_state(app.clone(), auth::gateway));
     // Operators look at the nodes as well as gateways may.
     let nodes = Router::new()
@@ -44,6 +58,11 @@ pub fn router(app: &App) -> Router<App> {
 /// The description of the endpoints.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     endpoints().into_openapi()
+}
+
+/// The JSON body of a call. What is wrong with it is not quoted: most of it is secret.
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|_| Problem::bad_request("the body is not as it must be"))
 }
 
 /// Longest name of a node and of a filter's version, in bytes.

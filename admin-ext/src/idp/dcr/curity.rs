@@ -2,10 +2,9 @@
 //! (`scope=dcr`); one with `scope=dcrm` manages every client, so no client's own token has to be kept.
 
 use app_auth_core::ids::ApplicationId;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::{AUTH_METHOD, Calling, ClientRef, ClientSpec, Dcr, Found, Rotated, gone};
 use crate::idp::discovery;
@@ -44,10 +43,8 @@ impl Curity {
         metadata: &Map<String, Value>,
         scope: &'static str,
     ) -> Result<PlainSecret, CallError> {
-        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = format!("{}:{}", encoded(&self.client_id), encoded(self.client_secret.expose()));
         let call = Call::post(discovery::endpoint(metadata, "token_endpoint")?)
-            .secret("authorization", &format!("Basic {}", STANDARD.encode(pair)))
+            .basic(&self.client_id, &self.client_secret)
             .form(vec![
                 ("grant_type", PlainSecret::new("client_credentials")),
                 ("scope", PlainSecret::new(scope)),

@@ -119,7 +119,7 @@ async fn fifty_writers_at_once_and_a_follower_that_skips_nothing() {
         Record::Credential(record) => {
             record.connections.iter().any(|connection| connection.status == ConnectionStatus::Revoked)
         }
-        Record::Service(_) | Record::Issuer(_) => false,
+        Record::Service(_) | Record::Issuer(_) | Record::Token(_) => false,
     });
     assert_eq!(revoked.count(), WRITERS, "each at the state of its last change");
     listener.abort();

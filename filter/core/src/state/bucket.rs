@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::digest::KeyDigest;
 use crate::ids::{ApplicationId, ConnectionId, ConsumerId, CredentialId, DeveloperId, ServiceId};
-use crate::record::{ConnectionStatus, CredentialRecord, Kind, Record};
+use crate::record::{ConnectionStatus, CredentialRecord, Kind, Record, TokenRecord};
 use crate::state::policy;
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -35,6 +35,23 @@ const DEVELOPER_APPROVED: u8 = 1;
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
+struct TokenLayout {
+    flags: u8,
+    reserved: u8,
+    client_id_length: U16,
+    scope_length: U16,
+    user_length: U16,
+    expires_at: U64,
+    credential: [u8; 32],
+    service: [u8; 16],
+}
+
+const OF_ONE_SERVICE: u8 = 1;
+const HAS_SCOPE: u8 = 1 << 1;
+const HAS_USER: u8 = 1 << 2;
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
 struct ConnectionLayout {
     service: [u8; 16],
     connection: [u8; 16],
@@ -48,6 +65,7 @@ const fn kind_code(kind: Kind) -> u8 {
         Kind::Credential => 1,
         Kind::Service => 2,
         Kind::Issuer => 3,
+        Kind::Token => 4,
     }
 }
 
@@ -70,6 +88,7 @@ pub fn encode_entry(digest: &KeyDigest, record: &Record) -> Result<Vec<u8>, TooL
         Record::Credential(credential) => encode_credential(credential)?,
         Record::Service(service) => policy::encode(service)?,
         Record::Issuer(issuer) => policy::encode_issuer(issuer)?,
+        Record::Token(token) => encode_token(token)?,
     };
     let header = EntryHeader {
         digest: digest.0,
@@ -109,6 +128,38 @@ fn encode_credential(record: &CredentialRecord) -> Result<Vec<u8>, TooLarge> {
         };
         payload.extend_from_slice(layout.as_bytes());
     }
+    Ok(payload)
+}
+
+fn encode_token(record: &TokenRecord) -> Result<Vec<u8>, TooLarge> {
+    let texts =
+        [Some(record.client_id.as_str()), record.scope.as_deref(), record.authenticated_userid.as_deref()];
+    let length = |text: Option<&str>| {
+        let length = text.unwrap_or_default().len();
+        if length > TokenRecord::TEXT_MAX {
+            Err(TooLarge)
+        } else {
+            u16::try_from(length).map_err(|_| TooLarge)
+        }
+    };
+    let [client_id, scope, user] = texts;
+    let flags = [
+        (record.service.is_some(), OF_ONE_SERVICE),
+        (scope.is_some(), HAS_SCOPE),
+        (user.is_some(), HAS_USER),
+    ];
+    let layout = TokenLayout {
+        flags: flags.iter().filter(|(on, _)| *on).fold(0, |flags, (_, bit)| flags | bit),
+        reserved: 0,
+        client_id_length: U16::new(length(client_id)?),
+        scope_length: U16::new(length(scope)?),
+        user_length: U16::new(length(user)?),
+        expires_at: U64::new(record.expires_at.map_or(0, |at| at.max(1))),
+        credential: record.credential.0,
+        service: record.service.map_or([0; 16], |service| *service.as_bytes()),
+    };
+    let mut payload = layout.as_bytes().to_vec();
+    texts.into_iter().flatten().for_each(|text| payload.extend_from_slice(text.as_bytes()));
     Ok(payload)
 }
 
@@ -214,4 +265,49 @@ pub struct ConnectionView {
     pub connection: ConnectionId,
     pub status: Option<ConnectionStatus>,
     pub suspended: bool,
+}
+
+/// A token's record, read in place.
+pub struct TokenView<'a> {
+    layout: &'a TokenLayout,
+    pub client_id: &'a [u8],
+    scope: &'a [u8],
+    user: &'a [u8],
+}
+
+impl<'a> TokenView<'a> {
+    /// `None` if the payload does not add up.
+    pub fn parse(payload: &'a [u8]) -> Option<Self> {
+        let (layout, rest) = TokenLayout::ref_from_prefix(payload).ok()?;
+        let (client_id, rest) = rest.split_at_checked(usize::from(layout.client_id_length.get()))?;
+        let (scope, rest) = rest.split_at_checked(usize::from(layout.scope_length.get()))?;
+        let (user, rest) = rest.split_at_checked(usize::from(layout.user_length.get()))?;
+        rest.is_empty().then_some(Self { layout, client_id, scope, user })
+    }
+
+    /// Where the client's record is kept.
+    pub const fn credential(&self) -> KeyDigest {
+        KeyDigest(self.layout.credential)
+    }
+
+    /// The service it was given out for.
+    pub fn service(&self) -> Option<ServiceId> {
+        (self.layout.flags & OF_ONE_SERVICE != 0).then(|| ServiceId::from_bytes(self.layout.service))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn expires_at(&self) -> Option<u64> {
+        match self.layout.expires_at.get() {
+            0 => None,
+            at => Some(at),
+        }
+    }
+
+    pub fn scope(&self) -> Option<&'a [u8]> {
+        (self.layout.flags & HAS_SCOPE != 0).then_some(self.scope)
+    }
+
+    pub fn authenticated_userid(&self) -> Option<&'a [u8]> {
+        (self.layout.flags & HAS_USER != 0).then_some(self.user)
+    }
 }

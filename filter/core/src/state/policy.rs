@@ -1,12 +1,15 @@
 //! Service and issuer records as bytes. Workers decode them once and keep the result until the policy revision moves, so
 //! the form is made for being small and strict, not for being read in place.
 
+use serde::Serialize;
+
 use crate::ids::{ServiceId, StrategyId};
 use crate::record::{IssuerRecord, KeyAuthConfig, ServiceRecord, Strategy, StrategyConfig};
 use crate::state::bucket::TooLarge;
 
 const KEY_AUTH: u8 = 1;
 const OPENID_CONNECT: u8 = 2;
+const OAUTH2: u8 = 3;
 
 const OPEN: u8 = 1;
 
@@ -27,7 +30,11 @@ pub(super) fn encode(record: &ServiceRecord) -> Result<Vec<u8>, TooLarge> {
             StrategyConfig::KeyAuth(config) => encode_key_auth(&mut out, config)?,
             StrategyConfig::OpenIdConnect(config) => {
                 out.push(OPENID_CONNECT);
-                put_text(&mut out, &serde_json::to_string(config).map_err(|_| TooLarge)?)?;
+                put_json(&mut out, config)?;
+            }
+            StrategyConfig::OAuth2(config) => {
+                out.push(OAUTH2);
+                put_json(&mut out, config)?;
             }
         }
     }
@@ -48,6 +55,10 @@ fn encode_key_auth(out: &mut Vec<u8>, config: &KeyAuthConfig) -> Result<(), TooL
     put_text(out, config.realm.as_deref().unwrap_or_default())?;
     out.push(u8::try_from(config.key_names.len()).map_err(|_| TooLarge)?);
     config.key_names.iter().try_for_each(|name| put_text(out, name))
+}
+
+fn put_json(out: &mut Vec<u8>, config: &impl Serialize) -> Result<(), TooLarge> {
+    put_text(out, &serde_json::to_string(config).map_err(|_| TooLarge)?)
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) -> Result<(), TooLarge> {
@@ -73,6 +84,7 @@ pub fn decode(payload: &[u8]) -> Option<ServiceRecord> {
         let config = match reader.byte()? {
             KEY_AUTH => StrategyConfig::KeyAuth(decode_key_auth(&mut reader)?),
             OPENID_CONNECT => StrategyConfig::OpenIdConnect(serde_json::from_str(&reader.text()?).ok()?),
+            OAUTH2 => StrategyConfig::OAuth2(serde_json::from_str(&reader.text()?).ok()?),
             _ => return None,
         };
         strategies.push(Strategy { id, config });

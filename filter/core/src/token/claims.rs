@@ -69,6 +69,11 @@ impl Claims {
         }
     }
 
+    /// Who issued it (`iss`).
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.get("iss").and_then(Value::as_str)
+    }
+
     /// Whether they are those of a token that is no access token, whatever its header said.
     pub(super) fn say_another_purpose(&self) -> bool {
         // What only ID tokens have (OpenID Connect Core 1.0, sections 3.1.3.6, 3.3.2.11 and FAPI).

@@ -37,6 +37,8 @@ pub struct Verified {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenFault {
     Malformed,
+    /// Its `iss` is not the one expected, so that its key is not looked for.
+    OtherIssuer,
     /// Its `kid` names none of the keys: perhaps the issuer has a new one.
     UnknownKey,
     /// Signed for another purpose, such as an ID token.
@@ -51,18 +53,24 @@ impl From<Malformed> for TokenFault {
     }
 }
 
-/// Verifies everything about a token that does not depend on time or policy.
+/// Verifies everything about a token that does not depend on time or policy. `is_issuer` knows who may have issued it.
 pub fn verify(
     token: &[u8],
     keys: &KeySet,
     native: &(impl NativeSignatures + ?Sized),
+    is_issuer: impl FnOnce(&str) -> bool,
 ) -> Result<Verified, TokenFault> {
     let parts = Compact::parse(token)?;
     if !parts.header.may_be_an_access_token() {
         return Err(TokenFault::NotAnAccessToken);
     }
+    let claims = Claims::from_json(&parts.payload);
+    // Believed no further than this: whose key to look for. A token of somebody else asks nobody for a new key.
+    if claims.as_ref().is_ok_and(|claims| !claims.issuer().is_some_and(is_issuer)) {
+        return Err(TokenFault::OtherIssuer);
+    }
     let key = keys.find(&parts.header, parts.message, &parts.signature, native)?;
-    let claims = Claims::from_json(&parts.payload)?;
+    let claims = claims?;
     if claims.say_another_purpose() {
         return Err(TokenFault::NotAnAccessToken);
     }

@@ -12,6 +12,8 @@ mod jwk;
 mod keys;
 mod provider;
 mod signature;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod vectors;
 
 pub use claims::{CLAIMS_MAX, Claims, Malformed};
 pub use compact::is_jws;

@@ -73,6 +73,14 @@ mod abi {
             headers_size: usize,
             grpc_status: i32,
         ) -> u32;
+        pub fn proxy_call_foreign_function(
+            name: *const u8,
+            name_size: usize,
+            arguments: *const u8,
+            arguments_size: usize,
+            results: *mut *mut u8,
+            results_size: *mut usize,
+        ) -> u32;
         pub fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
         pub fn proxy_record_metric(id: u32, value: u64) -> u32;
         pub fn proxy_increment_metric(id: u32, offset: i64) -> u32;
@@ -253,6 +261,23 @@ pub fn respond(response: &Response, details: &str) -> Result<(), Refused> {
             response.grpc_status.map_or(-1, i32::from),
         )
     })
+}
+
+/// Calls a function that only some hosts have. `None`: this one has not, or it failed.
+pub fn foreign_function(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Returned::new();
+    // SAFETY: live slices, which the host only reads, and live, aligned places for the results.
+    let status = unsafe {
+        abi::proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            &raw mut out.data,
+            &raw mut out.size,
+        )
+    };
+    (status == OK).then(|| out.take())
 }
 
 /// Kinds of metric.

@@ -1,27 +1,48 @@
-//! One request: gives the core what it asks for and carries out what it decides.
+//! One request: gives the core what it asks for, carries out what it decides, and waits where the core wants it to.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use app_auth_core::config::Config;
-use app_auth_core::gate::{Gate, Hide, HostTraits, Outcome, Request};
-use app_auth_core::identity::{Forged, Identity, IdentityHeader, IdentityHeaders};
+use app_auth_core::gate::call::{Answer, Call, CallKey, Destination, Progress};
+use app_auth_core::gate::{Gate, HostTraits, Outcome, Request};
 use app_auth_core::ids::ServiceId;
-use app_auth_core::refusal::{Refusal, Unavailable, printable_request_id};
-use app_auth_core::request::headers::{self, HeaderMap, same_name};
-use app_auth_core::request::{body, query};
+use app_auth_core::refusal::{Refusal, Response, Unavailable, printable_request_id};
+use app_auth_core::request::headers::{self, HeaderMap};
+use app_auth_core::request::{Body, body};
 use app_auth_core::state::table::Reader;
-use app_auth_core::strategy::key_auth::Body;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::host::{self, Level, Refused, Zone};
+use crate::host::{self, Level, Zone};
+use crate::native::Native;
+use crate::rewrite::{self, Change};
 use crate::worker::{UPSTREAM_URI, Worker};
 
 pub struct HttpFilter {
     config: Option<Rc<Config>>,
-    waits_for_body: bool,
+    waiting: Waiting,
     /// The request's real target on the host that cannot be told to pause; see [`HttpFilter::hold`].
     held_target: Option<Vec<u8>>,
+    /// What was needed of the request before it began to wait, as the next: where it goes on, not everything may be read.
+    seen: Option<Box<Seen>>,
+    request_id: Option<String>,
+}
+
+/// What a request waits for.
+enum Waiting {
+    Nothing,
+    Body,
+    Call { token: u32, key: CallKey },
+}
+
+/// A request that has to wait, as it was.
+struct Seen {
+    headers: Vec<u8>,
+    service: Option<ServiceId>,
+    /// `None`: there is none, or it was not needed.
+    body: Option<Vec<u8>>,
+    progress: Progress,
 }
 
 /// A target that nginx cannot proxy to: it answers 500 before it connects.
@@ -30,45 +51,92 @@ const NOWHERE: &[u8] = b":undecided";
 /// Longest body that nginx keeps in memory by default, in bytes. A longer one sits in a file, where it cannot be read.
 const NGINX_BODY_MAX: u64 = 8 << 10;
 
-impl Context for HttpFilter {}
+/// Longest answer to a call that is read, in bytes.
+const ANSWER_MAX: usize = 256 << 10;
+
+impl Context for HttpFilter {
+    fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
+        let Waiting::Call { token: expected, key } = self.waiting else { return };
+        if token != expected {
+            return;
+        }
+        self.waiting = Waiting::Nothing;
+        Worker::with(|worker| worker.memory.call_ended(&key));
+        // A call that failed has no headers at all.
+        let status = host::call_response_header(":status")
+            .and_then(|status| std::str::from_utf8(&status).ok().and_then(|status| status.parse().ok()));
+        let body = (body_size <= ANSWER_MAX).then(|| host::call_response_body(body_size)).flatten();
+        let answer = match (status, body) {
+            (Some(status), Some(body)) => Answer { status: Some(status), body },
+            _ => Answer::NONE,
+        };
+        if let Some(seen) = &mut self.seen {
+            seen.progress.answered(key, answer);
+        }
+        if matches!(self.go_on(), Next::Proceed) {
+            // An error would mean that there is nothing to go on with.
+            let _ = proxy_wasm::hostcalls::resume_http_request();
+        }
+    }
+}
 
 impl HttpContext for HttpFilter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let traits = Worker::with(Worker::host_traits);
-        match self.decide(traits, |headers| {
-            // One host never says that a request ends with its headers, and calls back only where there is a body.
-            let may_follow =
-                if traits.removes_headers { !end_of_stream } else { announces_readable_body(headers) };
-            if may_follow { Body::Unread } else { Body::Absent }
-        }) {
+        let block = host::request_headers().map(with_target).unwrap_or_default();
+        let service = self.config.as_deref().and_then(|config| config.service).or_else(routed_service);
+        let Some(headers) = HeaderMap::parse(&block).filter(|headers| !headers.is_empty()) else {
+            self.refuse(&Unavailable::Host.into(), None, traits);
+            return Action::Pause;
+        };
+        // One host never says that a request ends with its headers, and calls back only where there is a body.
+        let may_follow =
+            if traits.removes_headers { !end_of_stream } else { announces_readable_body(&headers) };
+        let body = if may_follow { Body::Unread } else { Body::Absent };
+        match self.decide(headers, service, body, &Progress::default(), traits) {
             Next::Proceed => Action::Continue,
             Next::Answered => Action::Pause,
             Next::AwaitBody => {
-                self.waits_for_body = true;
+                self.waiting = Waiting::Body;
+                self.see(block, service);
                 if traits.removes_headers { Action::Pause } else { self.hold() }
+            }
+            Next::Call(call) => {
+                self.see(block, service);
+                self.send(call).action()
             }
         }
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if !self.waits_for_body {
-            return Action::Continue;
+        match self.waiting {
+            Waiting::Nothing => return Action::Continue,
+            Waiting::Call { .. } => return Action::Pause,
+            Waiting::Body => {}
         }
         let traits = Worker::with(Worker::host_traits);
         if traits.removes_headers && !end_of_stream && size <= body::MAX {
             return Action::Pause;
         }
-        self.waits_for_body = false;
+        self.waiting = Waiting::Nothing;
         if let Some(target) = self.held_target.take()
             && host::set_property(UPSTREAM_URI, &target).is_err()
         {
             self.refuse(&Unavailable::Host.into(), None, traits);
             return Action::Pause;
         }
-        let bytes = if size <= body::MAX { host::request_body(size) } else { None };
-        match self.decide(traits, |_| bytes.as_deref().map_or(Body::Absent, Body::Read)) {
-            Next::Proceed => Action::Continue,
-            Next::Answered | Next::AwaitBody => Action::Pause,
+        if let Some(seen) = &mut self.seen {
+            seen.body = if size <= body::MAX { host::request_body(size) } else { None };
+        }
+        self.go_on().action()
+    }
+}
+
+impl Drop for HttpFilter {
+    /// The caller may leave while its request waits.
+    fn drop(&mut self) {
+        if let Waiting::Call { key, .. } = self.waiting {
+            Worker::with(|worker| worker.memory.call_ended(&key));
         }
     }
 }
@@ -78,11 +146,101 @@ enum Next {
     Proceed,
     Answered,
     AwaitBody,
+    Call(Call),
+}
+
+impl Next {
+    /// What the host is told, of a request whose body is not awaited.
+    const fn action(&self) -> Action {
+        match self {
+            Self::Proceed => Action::Continue,
+            Self::Answered | Self::AwaitBody | Self::Call(_) => Action::Pause,
+        }
+    }
 }
 
 impl HttpFilter {
     pub const fn new(config: Option<Rc<Config>>) -> Self {
-        Self { config, waits_for_body: false, held_target: None }
+        Self { config, waiting: Waiting::Nothing, held_target: None, seen: None, request_id: None }
+    }
+
+    /// Keeps what is needed to decide the request later.
+    fn see(&mut self, headers: Vec<u8>, service: Option<ServiceId>) {
+        self.request_id = Some(request_id(Worker::with(Worker::host_traits)));
+        let progress = Progress::default();
+        self.seen = Some(Box::new(Seen { headers, service, body: None, progress }));
+    }
+
+    /// Decides a request that has waited.
+    fn go_on(&mut self) -> Next {
+        let traits = Worker::with(Worker::host_traits);
+        let Some(seen) = self.seen.take() else {
+            return self.refuse(&Unavailable::Host.into(), None, traits);
+        };
+        let next = match HeaderMap::parse(&seen.headers) {
+            Some(headers) => {
+                let body = seen.body.as_deref().map_or(Body::Absent, Body::Read);
+                self.decide(headers, seen.service, body, &seen.progress, traits)
+            }
+            None => self.refuse(&Unavailable::Host.into(), None, traits),
+        };
+        self.seen = Some(seen);
+        match next {
+            Next::Call(call) => self.send(call),
+            next => next,
+        }
+    }
+
+    /// Sends a call, and where the host does not, decides without its answer.
+    fn send(&mut self, call: Call) -> Next {
+        let key = call.key;
+        match self.dispatch(&call) {
+            Some(token) => {
+                Worker::with(|worker| worker.memory.call_began());
+                self.waiting = Waiting::Call { token, key };
+                Next::Call(call)
+            }
+            None => {
+                Worker::with(|worker| {
+                    worker.memory.call_began();
+                    worker.memory.call_ended(&key);
+                });
+                if let Some(seen) = &mut self.seen {
+                    seen.progress.answered(key, Answer::NONE);
+                }
+                // Bounded: a request makes only so many calls.
+                self.go_on()
+            }
+        }
+    }
+
+    fn dispatch(&self, call: &Call) -> Option<u32> {
+        let admin = &self.config.as_deref()?.sync;
+        let token;
+        let (address, authority, scheme, authorization) = match &call.to {
+            Destination::AdminExtension => {
+                token = format!("Bearer {}", admin.token);
+                (&admin.address, &admin.authority, admin.scheme.as_str(), Some(token.as_str()))
+            }
+            Destination::Origin(origin) => {
+                let scheme = if origin.https { "https" } else { "http" };
+                (&origin.address, &origin.authority, scheme, call.authorization.as_deref())
+            }
+        };
+        // The hosts say themselves how long the body is.
+        let mut headers = vec![
+            (":method", "POST"),
+            (":scheme", scheme),
+            (":authority", authority),
+            (":path", &call.path),
+            ("accept", "application/json"),
+            ("content-type", call.content_type),
+        ];
+        headers.extend(authorization.map(|value| ("authorization", value)));
+        let timeout = Duration::from_millis(u64::from(call.timeout_milliseconds));
+        let body = Some(call.body.as_slice()).filter(|body| !body.is_empty());
+        // Through the SDK, which routes the answer back to this context.
+        proxy_wasm::hostcalls::dispatch_http_call(address, headers, body, vec![], timeout).ok()
     }
 
     /// Waits for the body on the host that reads it before it goes on anyway, and that would wait for ever if told to
@@ -98,58 +256,66 @@ impl HttpFilter {
         Action::Pause
     }
 
-    fn decide<'b>(&self, traits: HostTraits, body: impl FnOnce(&HeaderMap<'_>) -> Body<'b>) -> Next {
-        let block = host::request_headers().map(with_target);
-        let headers = block.as_deref().and_then(HeaderMap::parse);
-        let (Some(headers), Some(config)) = (headers, self.config.as_deref()) else {
-            let cause = if headers.is_none() { Unavailable::Host } else { Unavailable::Misconfigured };
-            return self.refuse(&cause.into(), headers.as_ref(), traits);
+    fn decide(
+        &self,
+        headers: HeaderMap<'_>,
+        service: Option<ServiceId>,
+        body: Body<'_>,
+        progress: &Progress,
+        traits: HostTraits,
+    ) -> Next {
+        let Some(config) = self.config.as_deref() else {
+            return self.refuse(&Unavailable::Misconfigured.into(), Some(&headers), traits);
         };
-        let request = Request {
-            body: body(&headers),
-            service: config.service.or_else(routed_service),
-            headers,
-            host: traits,
-        };
+        let request = Request { headers, service, body, host: traits, progress };
         let outcome = Worker::with(|worker| {
-            let gate =
-                Gate { reader: Reader::new(&Zone), config, policies: &worker.policies, now: host::now };
+            let native = Native { available: traits.removes_headers };
+            let reader = Reader::new(&Zone);
+            let gate = Gate { reader, config, memory: &worker.memory, native: &native, now: host::now };
             let outcome = gate.decide(&request);
             worker.torn_reads.set(worker.torn_reads.get() + gate.reader.torn_reads());
             outcome
         });
-        let done = match &outcome {
-            Outcome::NeedsBody => {
-                // Nothing forged gets further, whatever the host makes of the body.
-                return match rewrite(&headers, None, None, Body::Absent, traits) {
-                    Ok(()) => Next::AwaitBody,
-                    Err(Refused) => self.refuse(&Unavailable::Host.into(), Some(&headers), traits),
+        let changed = match &outcome {
+            // Nothing forged gets further, whatever the host makes of the body.
+            Outcome::NeedsBody => rewrite::request(&headers, &Change::NOTHING, Body::Absent, traits),
+            Outcome::Exempt => rewrite::request(&headers, &Change::NOTHING, body, traits),
+            Outcome::Allow { identity, hide, authorization } => {
+                let change = Change {
+                    identity: Some(identity),
+                    hide: hide.as_ref(),
+                    authorization: authorization.as_deref(),
                 };
+                rewrite::request(&headers, &change, body, traits)
             }
-            Outcome::Refuse(refusal) => return self.refuse(refusal, Some(&headers), traits),
-            Outcome::Exempt => rewrite(&headers, None, None, request.body, traits),
-            Outcome::Allow { identity, hide } => {
-                rewrite(&headers, Some(identity), hide.as_ref(), request.body, traits)
-            }
+            Outcome::Call(_) | Outcome::Answer(_) | Outcome::Refuse(_) => Ok(()),
         };
-        match done {
-            Ok(()) => {
+        if changed.is_err() {
+            // What could not be hidden or set must not reach the upstream.
+            return self.refuse(&Unavailable::Host.into(), Some(&headers), traits);
+        }
+        match outcome {
+            Outcome::NeedsBody if matches!(body, Body::Unread) => Next::AwaitBody,
+            Outcome::NeedsBody => self.refuse(&Unavailable::Host.into(), Some(&headers), traits),
+            Outcome::Call(call) => Next::Call(call),
+            Outcome::Refuse(refusal) => self.refuse(&refusal, Some(&headers), traits),
+            Outcome::Answer(response) => {
+                Worker::with(|worker| worker.answered.set(worker.answered.get() + 1));
+                respond(&response, "token_endpoint", traits)
+            }
+            Outcome::Exempt | Outcome::Allow { .. } => {
                 Worker::with(|worker| worker.allowed.set(worker.allowed.get() + 1));
                 Next::Proceed
             }
-            // What could not be hidden or set must not reach the upstream.
-            Err(Refused) => self.refuse(&Unavailable::Host.into(), Some(&headers), traits),
         }
     }
 
     fn refuse(&self, refusal: &Refusal, headers: Option<&HeaderMap<'_>>, traits: HostTraits) -> Next {
         let header = |name| headers.and_then(|headers| headers.first(name));
-        let nginx = !traits.removes_headers;
-        let id = if nginx { host::property("ngx\0kong_request_id") } else { host::property("request\0id") };
-        let id = printable_request_id(&id.unwrap_or_default());
+        let id = self.request_id.clone().unwrap_or_else(|| request_id(traits));
         let reason_header = self.config.as_ref().is_some_and(|config| config.deny_reason_header);
         let mut response = refusal.response(header("accept"), header("content-type"), &id, reason_header);
-        if response.grpc_status.is_some() && !nginx {
+        if response.grpc_status.is_some() && traits.removes_headers {
             // Envoy makes the gRPC answer itself, from the status code and the body.
             refusal.message().clone_into(&mut response.body);
             response.headers.retain(|(name, _)| !name.starts_with("grpc-"));
@@ -160,13 +326,23 @@ impl HttpFilter {
                 worker.damaged.set(true);
             }
         });
-        // nginx would take the details for the reason phrase of the status line.
-        let details = if nginx { "" } else { refusal.code() };
-        if host::respond(&response, details).is_err() {
-            host::log(Level::Critical, "app_auth: the host does not send an answer");
-        }
-        Next::Answered
+        respond(&response, refusal.code(), traits)
     }
+}
+
+/// Answers the request here.
+fn respond(response: &Response, code: &str, traits: HostTraits) -> Next {
+    // nginx would take the details for the reason phrase of the status line.
+    let details = if traits.removes_headers { code } else { "" };
+    if host::respond(response, details).is_err() {
+        host::log(Level::Critical, "app_auth: the host does not send an answer");
+    }
+    Next::Answered
+}
+
+fn request_id(traits: HostTraits) -> String {
+    let name = if traits.removes_headers { "request\0id" } else { "ngx\0kong_request_id" };
+    printable_request_id(&host::property(name).unwrap_or_default())
 }
 
 /// The headers with method and target among them, wherever the host leaves them out of the list.
@@ -174,7 +350,7 @@ fn with_target(block: Vec<u8>) -> Vec<u8> {
     let Some(headers) = HeaderMap::parse(&block).filter(|headers| headers.first(":path").is_none()) else {
         return block;
     };
-    let target: Vec<_> = [":method", ":path"]
+    let target: Vec<_> = [":method", ":path", ":scheme"]
         .into_iter()
         .filter_map(|name| Some((name, host::request_header(name)?)))
         .collect();
@@ -195,81 +371,4 @@ fn announces_readable_body(headers: &HeaderMap<'_>) -> bool {
         .and_then(|length| std::str::from_utf8(length).ok())
         .and_then(|length| length.trim().parse::<u64>().ok())
         .is_some_and(|length| (1..=NGINX_BODY_MAX).contains(&length))
-}
-
-/// Makes the request what the upstream may see: no identity but ours, no key that is to be hidden.
-fn rewrite(
-    headers: &HeaderMap<'_>,
-    identity: Option<&Identity>,
-    hide: Option<&Hide>,
-    body: Body<'_>,
-    traits: HostTraits,
-) -> Result<(), Refused> {
-    let body_size = match hide.and_then(|hide| body_without(headers, hide, body)) {
-        Some((old_size, rest)) => {
-            host::replace_request_body(old_size, &rest)?;
-            Some(rest.len().to_string())
-        }
-        None => None,
-    };
-    let identity = identity.map(Identity::headers);
-    if traits.removes_headers {
-        rewrite_at_once(headers, identity.as_ref(), hide, body_size.as_deref())
-    } else {
-        rewrite_one_by_one(headers, identity.as_ref(), hide)
-    }
-}
-
-fn is_hidden(name: &[u8], hide: Option<&Hide>) -> bool {
-    hide.is_some_and(|hide| same_name(name, hide.name.as_bytes()))
-}
-
-/// All headers in one call, which costs less than a call for each, and leaves no copy and no spelling behind.
-fn rewrite_at_once(
-    headers: &HeaderMap<'_>,
-    identity: Option<&IdentityHeaders<'_>>,
-    hide: Option<&Hide>,
-    body_size: Option<&str>,
-) -> Result<(), Refused> {
-    if identity.is_none() && Forged::scan(headers).is_empty() {
-        return Ok(());
-    }
-    let target = hide.and_then(|hide| query::target_without(headers.first(":path")?, &hide.name));
-    let kept = headers
-        .iter()
-        .filter(|(name, _)| IdentityHeader::of(name).is_none() && !is_hidden(name, hide))
-        .map(|(name, value)| match (name, &target, body_size) {
-            (b":path", Some(target), _) => (name, target.as_slice()),
-            (b"content-length", _, Some(size)) => (name, size.as_bytes()),
-            _ => (name, value),
-        });
-    let ours = identity.into_iter().flat_map(IdentityHeaders::iter);
-    host::set_headers(&headers::serialize(
-        kept.chain(ours.map(|(header, value)| (header.name().as_bytes(), value))),
-    ))
-}
-
-/// For the host on which removing does not reach the upstream, so that what must not be seen is set empty.
-fn rewrite_one_by_one(
-    headers: &HeaderMap<'_>,
-    identity: Option<&IdentityHeaders<'_>>,
-    hide: Option<&Hide>,
-) -> Result<(), Refused> {
-    for (name, _) in
-        headers.iter().filter(|(name, _)| IdentityHeader::of(name).is_some() || is_hidden(name, hide))
-    {
-        host::set_header(name, b"")?;
-    }
-    for (header, value) in identity.into_iter().flat_map(IdentityHeaders::iter) {
-        host::set_header(header.name().as_bytes(), value)?;
-    }
-    let uri = hide.and_then(|hide| query::target_without(&host::property(UPSTREAM_URI)?, &hide.name));
-    uri.map_or(Ok(()), |uri| host::set_property(UPSTREAM_URI, &uri))
-}
-
-/// The size of the body and what it is without the key, if the key is in it.
-fn body_without(headers: &HeaderMap<'_>, hide: &Hide, body: Body<'_>) -> Option<(usize, Vec<u8>)> {
-    let Body::Read(bytes) = body else { return None };
-    let kind = headers.first("content-type").and_then(body::Kind::of).filter(|_| hide.in_body)?;
-    Some((bytes.len(), kind.without(bytes, &hide.name)?))
 }

@@ -4,6 +4,8 @@
 mod host;
 mod http;
 mod metrics;
+mod native;
+mod rewrite;
 mod root;
 mod worker;
 

@@ -51,6 +51,9 @@ pub fn report(worker: &Worker, now: u64) {
     }
     metrics.reported_at = now;
     metrics.add("app_auth_decisions_outcome=allow_reason=connected", worker.allowed.take());
+    metrics.add("app_auth_decisions_outcome=answer_reason=token_endpoint", worker.answered.take());
+    metrics.add("app_auth_tokens_verified", worker.memory.verified.take());
+    metrics.add("app_auth_tokens_recalled", worker.memory.recalled.take());
     for ((status, code), count) in worker.refused.take() {
         let outcome = if status >= 500 { "error" } else { "deny" };
         metrics.add(&format!("app_auth_decisions_outcome={outcome}_reason={code}"), count);

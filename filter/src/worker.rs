@@ -1,10 +1,11 @@
-//! What the chains of one worker share: decoded policies, counts, what kind of host this is. Never anything that a
+//! What the chains of one worker share: what it remembers of policies and tokens, counts, what kind of host this is. Never anything that a
 //! restarted instance could not do without.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use app_auth_core::gate::{HostTraits, PolicyCache};
+use app_auth_core::gate::HostTraits;
+use app_auth_core::gate::memory::Memory;
 
 use crate::host;
 use crate::metrics::Metrics;
@@ -15,9 +16,11 @@ thread_local! {
 
 #[derive(Default)]
 pub struct Worker {
-    pub policies: RefCell<PolicyCache>,
+    pub memory: Memory,
     /// Requests let through since the last report.
     pub allowed: Cell<u64>,
+    /// Requests for a token answered since the last report.
+    pub answered: Cell<u64>,
     /// Requests refused since the last report, by code.
     pub refused: RefCell<BTreeMap<(u16, &'static str), u64>>,
     pub torn_reads: Cell<u64>,

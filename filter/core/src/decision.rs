@@ -1,6 +1,6 @@
 //! The decision: an authenticated credential, a service, an instant: in or out, and why. No input and no output.
 
-use crate::identity::Identity;
+use crate::identity::{Authenticated, CredentialIdentifier, Identity};
 use crate::ids::{ServiceId, StrategyId};
 use crate::record::ConnectionStatus;
 use crate::refusal::Reason;
@@ -44,12 +44,13 @@ pub fn decide(
         return Verdict::Deny(Reason::Suspended);
     }
     Verdict::Allow(Identity {
-        credential: credential.credential(),
+        credential: CredentialIdentifier::Id(credential.credential()),
         application: credential.application(),
         developer: credential.developer(),
         consumer: credential.consumer(),
         custom_id: credential.custom_id().to_vec(),
         connection: connection.connection,
         strategy,
+        authenticated: Authenticated::default(),
     })
 }

@@ -19,10 +19,13 @@ pub enum IdentityHeader {
     DeveloperId,
     ConnectionId,
     AuthStrategyId,
+    /// Of tokens of Kong's OAuth 2.0, as the next.
+    AuthenticatedScope,
+    AuthenticatedUserid,
 }
 
 impl IdentityHeader {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ConsumerId,
         Self::ConsumerCustomId,
         Self::ConsumerUsername,
@@ -32,6 +35,8 @@ impl IdentityHeader {
         Self::DeveloperId,
         Self::ConnectionId,
         Self::AuthStrategyId,
+        Self::AuthenticatedScope,
+        Self::AuthenticatedUserid,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -45,6 +50,8 @@ impl IdentityHeader {
             Self::DeveloperId => "X-Developer-ID",
             Self::ConnectionId => "X-Connection-ID",
             Self::AuthStrategyId => "X-Auth-Strategy-ID",
+            Self::AuthenticatedScope => "X-Authenticated-Scope",
+            Self::AuthenticatedUserid => "X-Authenticated-UserId",
         }
     }
 
@@ -90,7 +97,7 @@ impl<'a> Forged<'a> {
 /// Who is calling, through which connection: an authenticated caller that may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    pub credential: CredentialId,
+    pub credential: CredentialIdentifier,
     pub application: ApplicationId,
     pub developer: DeveloperId,
     pub consumer: ConsumerId,
@@ -98,6 +105,22 @@ pub struct Identity {
     pub custom_id: Vec<u8>,
     pub connection: ConnectionId,
     pub strategy: StrategyId,
+    /// What a token of Kong's OAuth 2.0 says besides.
+    pub authenticated: Authenticated,
+}
+
+/// What the upstream knows the credential by: never anything that could be used as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialIdentifier {
+    Id(CredentialId),
+    /// A client id, without control characters.
+    Client(Vec<u8>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Authenticated {
+    pub scope: Option<Vec<u8>>,
+    pub userid: Option<Vec<u8>>,
 }
 
 impl Identity {
@@ -111,28 +134,44 @@ impl Identity {
         IdentityHeaders {
             ids: [
                 (IdentityHeader::ConsumerId, text(self.consumer.0)),
-                (IdentityHeader::CredentialIdentifier, text(self.credential.0)),
                 (IdentityHeader::ApplicationId, text(self.application.0)),
                 (IdentityHeader::DeveloperId, text(self.developer.0)),
                 (IdentityHeader::ConnectionId, text(self.connection.0)),
                 (IdentityHeader::AuthStrategyId, text(self.strategy.0)),
             ],
-            custom_id: &self.custom_id,
+            credential: match &self.credential {
+                CredentialIdentifier::Id(id) => Err(text(id.0)),
+                CredentialIdentifier::Client(name) => Ok(name.as_slice()),
+            },
+            others: [
+                (IdentityHeader::ConsumerCustomId, self.custom_id.as_slice()),
+                (IdentityHeader::AuthenticatedScope, self.authenticated.scope.as_deref().unwrap_or_default()),
+                (
+                    IdentityHeader::AuthenticatedUserid,
+                    self.authenticated.userid.as_deref().unwrap_or_default(),
+                ),
+            ],
         }
     }
 }
 
 /// The headers of an [`Identity`].
 pub struct IdentityHeaders<'a> {
-    ids: [(IdentityHeader, [u8; Hyphenated::LENGTH]); 6],
-    custom_id: &'a [u8],
+    ids: [(IdentityHeader, [u8; Hyphenated::LENGTH]); 5],
+    credential: Result<&'a [u8], [u8; Hyphenated::LENGTH]>,
+    /// Left out where they are empty.
+    others: [(IdentityHeader, &'a [u8]); 3],
 }
 
 impl IdentityHeaders<'_> {
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (IdentityHeader, &[u8])> {
-        let custom_id =
-            (!self.custom_id.is_empty()).then_some((IdentityHeader::ConsumerCustomId, self.custom_id));
-        self.ids.iter().map(|(header, text)| (*header, text.as_slice())).chain(custom_id)
+        let credential =
+            self.credential.as_ref().map_or_else(<[u8; Hyphenated::LENGTH]>::as_slice, |name| *name);
+        self.ids
+            .iter()
+            .map(|(header, text)| (*header, text.as_slice()))
+            .chain([(IdentityHeader::CredentialIdentifier, credential)])
+            .chain(self.others.iter().copied().filter(|(_, value)| !value.is_empty()))
     }
 }

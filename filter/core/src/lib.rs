@@ -9,6 +9,7 @@
 )]
 #![forbid(unsafe_code)]
 
+pub mod cache;
 pub mod calls;
 pub mod config;
 pub mod decision;
@@ -25,3 +26,4 @@ pub mod request;
 pub mod state;
 pub mod strategy;
 pub mod sync;
+pub mod token;

@@ -1,5 +1,7 @@
 //! Every way a request can be refused, and the answer to it.
 
+use std::borrow::Cow;
+
 /// Why a request does not get through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -8,6 +10,8 @@ pub enum Refusal {
     Unauthenticated { cause: Unauthenticated, challenge: String },
     /// 403: an authenticated caller that may not use this service (now).
     Forbidden(Reason),
+    /// 403: a good token that does not say what the strategy requires.
+    Insufficient { lacking: Lacking, challenge: String },
     /// 400: a request that host and upstream could read differently.
     Ambiguous(Ambiguous),
     /// 503: the filter has nothing it may decide from.
@@ -20,8 +24,55 @@ pub enum Unauthenticated {
     DuplicateKey,
     /// Unknown, expired, deleted or malformed: the caller is not told which.
     UnknownKey,
-    /// Only a token would do, and there is none that counts.
+    /// Only a token would do, and there is none.
     NoToken,
+    /// Unknown, expired, forged, of somebody else, or no token at all: the caller is not told which.
+    InvalidToken,
+    /// More than one token, or one that reads in more than one way.
+    RepeatedToken,
+    /// The issuer gives this client no token.
+    InvalidClient,
+    /// Kong's OAuth 2.0: there is no access token.
+    MissingAccessToken,
+    /// Kong's OAuth 2.0: it is not known, expired, or of another service.
+    UnknownAccessToken,
+    /// Kong's OAuth 2.0: it is of no service in particular, and this service takes no such.
+    GlobalAccessToken,
+}
+
+impl Unauthenticated {
+    /// `error` and `error_description` of RFC 6750, section 3.1, in the words of Kong's `oauth2` plugin.
+    pub const fn oauth2(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::MissingAccessToken => Some(("invalid_request", "The access token is missing")),
+            Self::UnknownAccessToken => Some(("invalid_token", "The access token is invalid or has expired")),
+            Self::GlobalAccessToken => Some((
+                "invalid_token",
+                "The access token is global, but the current plugin is configured without 'global_credentials'",
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// What a token lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacking {
+    Audience,
+    Scope,
+    Group,
+    Role,
+}
+
+impl Lacking {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audience => "wrong_audience",
+            Self::Scope => "insufficient_scope",
+            Self::Group => "missing_group",
+            Self::Role => "missing_role",
+        }
+    }
 }
 
 /// Why an authenticated caller is refused. Told only to that caller, in `X-App-Auth-Reason`.
@@ -71,6 +122,14 @@ pub enum Unavailable {
     NoService,
     /// The admin extension knows no such service, or no strategy for it.
     UnknownService,
+    /// Nothing is known of the issuer of the tokens, or of where to get one.
+    UnknownIssuer,
+    /// The issuer was asked and did not answer.
+    IssuerAway,
+    /// The admin extension was asked and did not answer.
+    AdminAway,
+    /// Too many requests wait for an answer, or one for too many.
+    Busy,
 }
 
 impl Refusal {
@@ -78,7 +137,7 @@ impl Refusal {
         match self {
             Self::Ambiguous(_) => 400,
             Self::Unauthenticated { .. } => 401,
-            Self::Forbidden(_) => 403,
+            Self::Forbidden(_) | Self::Insufficient { .. } => 403,
             Self::Unavailable(_) => 503,
         }
     }
@@ -91,8 +150,15 @@ impl Refusal {
                 Unauthenticated::DuplicateKey => "duplicate_key",
                 Unauthenticated::UnknownKey => "unknown_key",
                 Unauthenticated::NoToken => "no_token",
+                Unauthenticated::InvalidToken => "invalid_token",
+                Unauthenticated::RepeatedToken => "repeated_token",
+                Unauthenticated::InvalidClient => "invalid_client",
+                Unauthenticated::MissingAccessToken => "missing_access_token",
+                Unauthenticated::UnknownAccessToken => "unknown_access_token",
+                Unauthenticated::GlobalAccessToken => "global_access_token",
             },
             Self::Forbidden(reason) => reason.as_str(),
+            Self::Insufficient { lacking, .. } => lacking.as_str(),
             Self::Ambiguous(Ambiguous::TooManyHeaders) => "too_many_headers",
             Self::Ambiguous(Ambiguous::RepeatedIdentity) => "repeated_identity_header",
             Self::Unavailable(cause) => match cause {
@@ -106,6 +172,10 @@ impl Refusal {
                 Unavailable::Host => "host_failure",
                 Unavailable::NoService => "no_service",
                 Unavailable::UnknownService => "unknown_service",
+                Unavailable::UnknownIssuer => "unknown_issuer",
+                Unavailable::IssuerAway => "issuer_away",
+                Unavailable::AdminAway => "admin_extension_away",
+                Unavailable::Busy => "busy",
             },
         }
     }
@@ -116,9 +186,13 @@ impl Refusal {
             Self::Unauthenticated { cause, .. } => match cause {
                 Unauthenticated::NoKey => "No API key found in request",
                 Unauthenticated::DuplicateKey => "Duplicate API key found",
-                Unauthenticated::UnknownKey | Unauthenticated::NoToken => "Unauthorized",
+                other => match other.oauth2() {
+                    Some((_, description)) => description,
+                    None => "Unauthorized",
+                },
             },
             Self::Forbidden(_) => "You cannot consume this service",
+            Self::Insufficient { .. } => "Forbidden",
             Self::Ambiguous(Ambiguous::TooManyHeaders) => "Too many request headers",
             Self::Ambiguous(Ambiguous::RepeatedIdentity) => "A header that identifies the caller is repeated",
             Self::Unavailable(cause) => match cause {
@@ -133,6 +207,9 @@ impl Refusal {
                 Unavailable::NoService | Unavailable::UnknownService => {
                     "Access control does not know this service"
                 }
+                Unavailable::UnknownIssuer => "Access control does not know the issuer of tokens yet",
+                Unavailable::IssuerAway => "The issuer of tokens does not answer",
+                Unavailable::AdminAway | Unavailable::Busy => "Access control cannot answer now",
             },
         }
     }
@@ -148,23 +225,37 @@ impl Refusal {
         let mut headers = Vec::with_capacity(4);
         match self {
             Self::Unauthenticated { challenge, .. } => {
-                headers.push(("WWW-Authenticate", challenge.clone()));
+                headers.push(("WWW-Authenticate".into(), challenge.clone()));
             }
             Self::Forbidden(reason) if reason_header => {
-                headers.push(("X-App-Auth-Reason", reason.as_str().to_owned()));
+                headers.push(("X-App-Auth-Reason".into(), reason.as_str().to_owned()));
             }
-            Self::Unavailable(_) => headers.push(("Retry-After", "1".to_owned())),
+            Self::Insufficient { lacking, challenge } => {
+                headers.push(("WWW-Authenticate".into(), challenge.clone()));
+                if reason_header {
+                    headers.push(("X-App-Auth-Reason".into(), lacking.as_str().to_owned()));
+                }
+            }
+            Self::Unavailable(_) => headers.push(("Retry-After".into(), "1".to_owned())),
             Self::Forbidden(_) | Self::Ambiguous(_) => {}
         }
         if content_type.is_some_and(is_grpc) {
             let code = self.grpc_status();
-            headers.push(("Content-Type", "application/grpc".to_owned()));
-            headers.push(("grpc-status", code.to_string()));
-            headers.push(("grpc-message", self.message().to_owned()));
+            headers.push(("Content-Type".into(), "application/grpc".to_owned()));
+            headers.push(("grpc-status".into(), code.to_string()));
+            headers.push(("grpc-message".into(), self.message().to_owned()));
             return Response { status: self.status(), headers, body: String::new(), grpc_status: Some(code) };
         }
+        // Kong's `oauth2` plugin answers with JSON whatever the caller likes to read.
+        if let Self::Unauthenticated { cause, .. } = self
+            && let Some((error, description)) = cause.oauth2()
+        {
+            headers.push(("Content-Type".into(), Media::Json.content_type().to_owned()));
+            let body = format!("{{\"error_description\":\"{description}\",\"error\":\"{error}\"}}");
+            return Response { status: self.status(), headers, body, grpc_status: None };
+        }
         let media = accept.map_or(Media::Json, Media::preferred);
-        headers.push(("Content-Type", media.content_type().to_owned()));
+        headers.push(("Content-Type".into(), media.content_type().to_owned()));
         let body = media.render(self.message(), request_id);
         Response { status: self.status(), headers, body, grpc_status: None }
     }
@@ -174,7 +265,7 @@ impl Refusal {
         match self {
             Self::Ambiguous(_) => 3,
             Self::Unauthenticated { .. } => 16,
-            Self::Forbidden(_) => 7,
+            Self::Forbidden(_) | Self::Insufficient { .. } => 7,
             Self::Unavailable(_) => 14,
         }
     }
@@ -184,7 +275,7 @@ impl Refusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     pub body: String,
     /// Set where the caller speaks gRPC; the body is empty then.
     pub grpc_status: Option<u8>,

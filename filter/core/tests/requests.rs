@@ -9,9 +9,11 @@ use app_auth_core::identity::Forged;
 use app_auth_core::memory::Memory;
 use app_auth_core::record::{ConnectionStatus, KeyAuthConfig};
 use app_auth_core::refusal::{Ambiguous, Refusal, Unauthenticated};
+use app_auth_core::request::Body;
 use app_auth_core::request::headers::{self, HeaderMap};
 use app_auth_core::request::{body, query};
-use app_auth_core::strategy::key_auth::{Body, Presented, is_exempt, present};
+use app_auth_core::strategy::is_exempt;
+use app_auth_core::strategy::key_auth::{Presented, present};
 use support::{Admin, ENVOY, KONG, Worker, connection, credential, service};
 
 fn find(config: &KeyAuthConfig, path: &str, extra: &[(&str, &str)], body: Body<'_>) -> String {
@@ -161,9 +163,9 @@ fn preflight_requests_are_exempt_only_when_the_service_says_so() {
     let options = headers::serialize([(&b":method"[..], &b"OPTIONS"[..])]);
     let get = headers::serialize([(&b":method"[..], &b"GET"[..])]);
     let exempt = KeyAuthConfig { run_on_preflight: false, ..KeyAuthConfig::default() };
-    assert!(is_exempt(&exempt, &HeaderMap::parse(&options).unwrap()));
-    assert!(!is_exempt(&exempt, &HeaderMap::parse(&get).unwrap()));
-    assert!(!is_exempt(&KeyAuthConfig::default(), &HeaderMap::parse(&options).unwrap()));
+    assert!(is_exempt(exempt.run_on_preflight, &HeaderMap::parse(&options).unwrap()));
+    assert!(!is_exempt(exempt.run_on_preflight, &HeaderMap::parse(&get).unwrap()));
+    assert!(!is_exempt(KeyAuthConfig::default().run_on_preflight, &HeaderMap::parse(&options).unwrap()));
 }
 
 struct Node {
@@ -184,7 +186,7 @@ fn node(config: KeyAuthConfig) -> Node {
 impl Node {
     fn ask(&self, headers: &[(&str, &str)], body: Body<'_>, host: HostTraits) -> Outcome {
         let config = support::config("{}");
-        let (memory, policies) = (&self.memory, &self.worker.policies);
+        let (memory, policies) = (&self.memory, &self.worker.remembered);
         support::decide(memory, policies, &config, service(1), headers, body, host, Some(self.now))
     }
 }
@@ -219,7 +221,10 @@ fn a_key_that_must_be_hidden_is_looked_for_in_the_body_too() {
     let headers = [("apikey", "good"), ("content-type", "application/json")];
     assert_eq!(node.ask(&headers, Body::Unread, ENVOY), Outcome::NeedsBody);
     let Outcome::Allow { hide, .. } = node.ask(&headers, Body::Read(b"{}"), ENVOY) else { panic!("refused") };
-    assert_eq!(hide, Some(Hide { name: "apikey".into(), in_body: true }));
+    assert_eq!(
+        hide,
+        Some(Hide { header: Some("apikey".into()), arguments: vec!["apikey".into()], in_body: true })
+    );
 }
 
 #[test]

@@ -62,8 +62,9 @@ fn each_refusal_has_its_status_message_and_headers() {
         let response = refusal.response(None, None, "id-1", true);
         assert_eq!(response.status, status);
         assert_eq!(response.body, format!("{{\n  \"message\":\"{message}\",\n  \"request_id\":\"id-1\"\n}}"));
-        let mut expected: Vec<_> = header.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
-        expected.push(("Content-Type", "application/json; charset=utf-8".to_owned()));
+        let mut expected: Vec<_> =
+            header.into_iter().map(|(name, value)| (name.into(), value.to_owned())).collect();
+        expected.push(("Content-Type".into(), "application/json; charset=utf-8".to_owned()));
         assert_eq!(response.headers, expected, "{refusal:?}");
     }
     let silent = Refusal::Forbidden(Reason::Revoked).response(None, None, "", false);
@@ -106,7 +107,7 @@ fn grpc_callers_get_a_status_and_no_body() {
         let response = refusal.response(Some(b"text/html"), Some(b"application/grpc+proto"), "id", true);
         assert_eq!(response.body, "");
         assert_eq!(response.grpc_status.map(|code| code.to_string()).as_deref(), Some(code));
-        assert!(response.headers.contains(&("grpc-status", code.to_owned())));
+        assert!(response.headers.contains(&("grpc-status".into(), code.to_owned())));
     }
 }
 

@@ -13,9 +13,9 @@ use app_auth_core::record::{
     Strategy, StrategyConfig,
 };
 use app_auth_core::refusal::{Reason, Refusal, Unauthenticated, Unavailable};
+use app_auth_core::request::Body;
 use app_auth_core::state::bucket::{encode_entry, entries};
 use app_auth_core::state::policy;
-use app_auth_core::strategy::key_auth::Body;
 use support::{Admin, ENVOY, STORE, Worker, config, connection, credential, decide, service, uuid};
 
 const NOW: u64 = 1_000_000;
@@ -74,7 +74,7 @@ impl Node {
 
     fn ask(&self, headers: &[(&str, &str)]) -> Result<Option<StrategyId>, Refusal> {
         let headers: Vec<_> = [(":method", "GET"), (":path", "/")].iter().chain(headers).copied().collect();
-        let (policies, config) = (&self.worker.policies, config("{}"));
+        let (policies, config) = (&self.worker.remembered, config("{}"));
         let outcome = decide(
             &self.memory,
             policies,
@@ -89,7 +89,7 @@ impl Node {
             Outcome::Allow { identity, .. } => Ok(Some(identity.strategy)),
             Outcome::Exempt => Ok(None),
             Outcome::Refuse(refusal) => Err(refusal),
-            Outcome::NeedsBody => panic!("no strategy here looks into bodies"),
+            other => panic!("no strategy here looks into bodies or asks anybody: {other:?}"),
         }
     }
 }
@@ -127,15 +127,19 @@ fn the_same_names_serve_two_strategies() {
 }
 
 #[test]
-fn a_strategy_that_is_not_enforced_yet_lets_nobody_in_and_names_its_scheme() {
+fn a_strategy_whose_issuer_is_not_known_yet_lets_nobody_in_and_says_that_it_cannot_tell() {
     let alone = Node::new(vec![openid_connect(first())], false);
+    let bearer = "Bearer realm=\"idp.example.com\"";
     let token = [("authorization", "Bearer e30.e30.")];
-    for headers in [&[][..], &token, &[("apikey", "client")]] {
-        assert_eq!(alone.ask(headers), Err(unauthenticated(Unauthenticated::NoToken, "Bearer")));
+    for headers in [&[][..], &[("apikey", "client")]] {
+        assert_eq!(alone.ask(headers), Err(unauthenticated(Unauthenticated::NoToken, bearer)));
     }
+    assert_eq!(alone.ask(&token), Err(Refusal::Unavailable(Unavailable::UnknownIssuer)));
     let beside = Node::new(vec![openid_connect(first()), key_auth(second(), "apikey")], false);
     assert_eq!(beside.ask(&[("apikey", "key-2")]), Ok(Some(second())));
-    assert_eq!(beside.ask(&[]), Err(unauthenticated(Unauthenticated::NoKey, "Bearer, Key")));
+    assert_eq!(beside.ask(&[token[0], ("apikey", "key-2")]), Ok(Some(second())));
+    let both = format!("{bearer}, Key");
+    assert_eq!(beside.ask(&[]), Err(unauthenticated(Unauthenticated::NoKey, &both)));
 }
 
 #[test]

@@ -402,8 +402,8 @@ fn a_stale_node_refuses_when_told_to() {
     let config = support::config(r#"{"max_stale_seconds":30}"#);
     let ask = |now: Option<u64>| {
         let headers = [(":method", "GET"), (":path", "/"), ("apikey", "key-0")];
-        let body = app_auth_core::strategy::key_auth::Body::Absent;
-        support::decide(&memory, &worker.policies, &config, service(1), &headers, body, support::ENVOY, now)
+        let body = app_auth_core::request::Body::Absent;
+        support::decide(&memory, &worker.remembered, &config, service(1), &headers, body, support::ENVOY, now)
     };
     assert!(is_allowed(&ask(Some(contact + 30_000))));
     assert_eq!(refusal(ask(Some(contact + 30_001))), Unavailable::Stale.into());

@@ -1,3 +1,9 @@
-//! Tokens of a real `OpenID` provider: what the admin extension does for gateways that must let them in or keep them out.
+//! Tokens at the gateway: a real OpenID provider gives them out, a real gateway checks them.
 
 mod admin_calls;
+mod bearer;
+mod clients;
+mod opaque;
+mod rotation;
+mod several;
+mod stage;

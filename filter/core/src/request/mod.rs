@@ -6,6 +6,16 @@ pub mod query;
 
 use std::borrow::Cow;
 
+/// The body, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// There may be one; it has not been read.
+    Unread,
+    /// There is none, or it cannot be had.
+    Absent,
+    Read(&'a [u8]),
+}
+
 /// What was found under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<'a> {

@@ -5,20 +5,10 @@ use std::borrow::Cow;
 
 use crate::record::KeyAuthConfig;
 use crate::request::headers::HeaderMap;
-use crate::request::{Found, body, query};
+use crate::request::{Body, Found, body, query};
 
 /// Longest key that is looked up, in bytes. A longer one is unknown without hashing it.
 pub const KEY_MAX: usize = 1024;
-
-/// The body, as far as it is known.
-#[derive(Clone, Copy, Debug)]
-pub enum Body<'a> {
-    /// There may be one; it has not been read.
-    Unread,
-    /// There is none, or it cannot be had.
-    Absent,
-    Read(&'a [u8]),
-}
 
 /// What a request presents.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,11 +22,6 @@ pub enum Presented<'a> {
     Duplicate,
     /// The body has to be read first.
     NeedsBody,
-}
-
-/// Whether the request passes without authentication because it is a preflight (CORS) request.
-pub fn is_exempt(config: &KeyAuthConfig, headers: &HeaderMap<'_>) -> bool {
-    !config.run_on_preflight && headers.first(":method") == Some(b"OPTIONS")
 }
 
 /// Looks for the key.

@@ -1,7 +1,6 @@
 //! What the core's tests share: records with recognisable ids, a double of the admin extension, a request builder.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use app_auth_core::config::Config;
@@ -9,17 +8,19 @@ use app_auth_core::digest::KeyDigest;
 use app_auth_core::feed::{
     Change, FeedPage, Operation, SnapshotPage, SnapshotRecord, bucket_bits, bucket_of,
 };
-use app_auth_core::gate::{Gate, HostTraits, Outcome, PolicyCache, Request};
-use app_auth_core::host::SharedData;
+use app_auth_core::gate::call::Progress;
+use app_auth_core::gate::memory::Memory as Remembered;
+use app_auth_core::gate::{Gate, HostTraits, Outcome, Request};
+use app_auth_core::host::{NoNativeSignatures, SharedData};
 use app_auth_core::ids::{Revision, ServiceId, StoreId, StrategyId};
 use app_auth_core::memory::Memory;
 use app_auth_core::record::{
     Connection, ConnectionStatus, CredentialRecord, KeyAuthConfig, Kind, Record, ServiceRecord, Strategy,
     StrategyConfig,
 };
+use app_auth_core::request::Body;
 use app_auth_core::request::headers::{self, HeaderMap};
 use app_auth_core::state::table::Reader;
-use app_auth_core::strategy::key_auth::Body;
 use app_auth_core::sync::{Outgoing, Syncer};
 use uuid::Uuid;
 
@@ -184,7 +185,7 @@ impl Outgoing for Line {
 pub struct Worker {
     pub syncer: Syncer,
     pub line: Line,
-    pub policies: RefCell<PolicyCache>,
+    pub remembered: Remembered,
 }
 
 impl Worker {
@@ -193,7 +194,7 @@ impl Worker {
         Self {
             syncer: Syncer::new(config.sync, me, "test"),
             line: Line::default(),
-            policies: RefCell::default(),
+            remembered: Remembered::default(),
         }
     }
 
@@ -223,7 +224,7 @@ impl Worker {
     /// What the node says to a request with a key.
     pub fn ask(&self, now: u64, memory: &Memory, to: ServiceId, key: &str) -> Outcome {
         let headers = [(":method", "GET"), (":path", "/"), ("apikey", key)];
-        decide(memory, &self.policies, &config("{}"), to, &headers, Body::Absent, ENVOY, Some(now))
+        decide(memory, &self.remembered, &config("{}"), to, &headers, Body::Absent, ENVOY, Some(now))
     }
 }
 
@@ -238,7 +239,7 @@ pub fn config(more: &str) -> Config {
 #[expect(clippy::too_many_arguments, reason = "a request has that many sides")]
 pub fn decide<S: SharedData>(
     shared: &S,
-    policies: &RefCell<PolicyCache>,
+    remembered: &Remembered,
     config: &Config,
     to: ServiceId,
     headers: &[(&str, &str)],
@@ -248,6 +249,7 @@ pub fn decide<S: SharedData>(
 ) -> Outcome {
     let block = headers::serialize(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     let headers = HeaderMap::parse(&block).unwrap();
-    let gate = Gate { reader: Reader::new(shared), config, policies, now: || now };
-    gate.decide(&Request { headers, service: Some(to), body, host })
+    let native = &NoNativeSignatures;
+    let gate = Gate { reader: Reader::new(shared), config, memory: remembered, native, now: || now };
+    gate.decide(&Request { headers, service: Some(to), body, host, progress: &Progress::default() })
 }

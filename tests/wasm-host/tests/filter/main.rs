@@ -14,4 +14,5 @@ mod outcomes;
 mod query;
 mod support;
 mod sync;
+mod tokens;
 mod zone;

@@ -32,6 +32,8 @@ fn given_a_token_without_a_signature_when_it_says_so_in_any_spelling_then_it_is_
             assert_eq!(fault(unsigned), BadSignature);
         }
         assert_eq!(fault(token(&json!({ "alg": none }), &claims())), BadSignature);
+        // Not even the key's name is looked up, so nobody is asked for it.
+        assert_eq!(fault(token(&json!({ "alg": none, "kid": "unheard of" }), &claims())), BadSignature);
     }
 }
 

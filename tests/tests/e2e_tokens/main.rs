@@ -1,0 +1,8 @@
+//! Tokens at the gateway: a real OpenID provider gives them out, a real gateway checks them.
+
+mod bearer;
+mod clients;
+mod opaque;
+mod rotation;
+mod several;
+mod stage;

@@ -170,8 +170,10 @@ fn json(random: &mut Predictable, names: &[&str], depth: usize) -> String {
         format!("\"{name}\":{value}")
     };
     let mut members: Vec<_> = (0..random.below(6)).map(|_| member(random)).collect();
-    if depth == 0 && random.below(3) > 0 && names == HEADER {
-        members.insert(0, r#""alg":"EdDSA""#.to_owned());
+    // Mostly what is needed to get beyond the first look.
+    if depth == 0 && random.below(3) > 0 {
+        let needed = if names == HEADER { r#""alg":"EdDSA""# } else { r#""iss":"https://issuer.example""# };
+        members.insert(0, needed.to_owned());
     }
     format!("{{{}}}", members.join(","))
 }

@@ -30,10 +30,11 @@ test: lint build core-on-node ## everything that must hold
 	# The admin extension's own tests once more, on PostgreSQL.
 	cargo run --locked -p app-auth-tests --bin stack -- with-postgres cargo test --locked -p app-auth-admin --lib
 
-fuzz: build ## odd tokens without end, until one does harm or you stop it
-	$(setup) cargo
-	APP_AUTH_FUZZ_SEED=$${APP_AUTH_FUZZ_SEED:-$$(date +%s)000000} APP_AUTH_FUZZ_COUNT=$${APP_AUTH_FUZZ_COUNT:-forever} \
-		cargo test --locked -p app-auth-core --test tokens -- --nocapture fuzz::
+fuzz: build ## odd tokens until one does harm, by the core and at the filter's door
+	@while export APP_AUTH_FUZZ_SEED=$$(date +%s)000000 && \
+		APP_AUTH_FUZZ_COUNT=100000 cargo test --quiet --locked -p app-auth-core --test tokens fuzz:: && \
+		APP_AUTH_FUZZ_COUNT=2000 cargo test --quiet --locked -p app-auth-wasm-host --test filter tokens::given_any_bytes; \
+	do :; done; false
 
 bench: build ## one table: this filter beside Envoy's own
 	$(setup) envoy wrk

@@ -1,7 +1,6 @@
 //! Tokens for tests: any header and payload, signed as an issuer would, and a host's verification of them by a library
 //! that is not the filter's. Knows nothing of the filter.
 
-#[cfg(not(target_family = "wasm"))]
 pub mod fuzz;
 #[cfg(not(target_family = "wasm"))]
 pub mod native;

@@ -12,7 +12,7 @@ mod jwk;
 mod keys;
 mod provider;
 mod signature;
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
 mod vectors;
 
 pub use claims::{CLAIMS_MAX, Claims, Malformed};

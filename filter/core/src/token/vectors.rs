@@ -1,16 +1,19 @@
 //! Project Wycheproof's signatures, each by the core's own verification and by a host's: one verdict, and the right one.
 //!
-//! They sign messages that are no tokens, so they are held against the step between the header and the payload.
+//! They sign messages that are no tokens, so they are held against the step between the header and the payload. In Wasm the
+//! arithmetic is another than elsewhere, so they are held there too, where there is no other library to be the host.
 
 use std::cell::Cell;
 
-use app_auth_test_tokens::{base64url, native::verify_signature};
+use app_auth_test_tokens::base64url;
 use serde_json::{Value, json};
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify as pkcs1, rsa_pss_verify as pss};
 
 use super::KeySet;
 use super::compact::Header;
-use crate::host::{HashFunction, NativeSignatures, NoNativeSignatures};
+use crate::host::NoNativeSignatures;
 
 /// A host that verifies, and counts how often it was asked.
 #[derive(Default)]
@@ -18,10 +21,17 @@ struct Host {
     asked: Cell<usize>,
 }
 
-impl NativeSignatures for Host {
-    fn verify(&self, hash: HashFunction, key: &[u8], signature: &[u8], message: &[u8]) -> Option<bool> {
+#[cfg(not(target_family = "wasm"))]
+impl crate::host::NativeSignatures for Host {
+    fn verify(
+        &self,
+        hash: crate::host::HashFunction,
+        key: &[u8],
+        signature: &[u8],
+        message: &[u8],
+    ) -> Option<bool> {
         self.asked.set(self.asked.get() + 1);
-        Some(verify_signature(hash.as_str(), key, signature, message))
+        Some(app_auth_test_tokens::native::verify_signature(hash.as_str(), key, signature, message))
     }
 }
 
@@ -40,14 +50,24 @@ impl Tally {
         let header = Header::parse(json!({ "alg": algorithm }).to_string().as_bytes()).unwrap();
         let signature = vector.signature.to_vec();
         let own = keys.find(&header, vector.message, &signature, &NoNativeSignatures).is_ok();
-        let host = keys.find(&header, vector.message, &signature, &self.host).is_ok();
-        assert_eq!(own, host, "{algorithm} {}: the two ways differ", vector.id);
+        #[cfg(not(target_family = "wasm"))]
+        {
+            let host = keys.find(&header, vector.message, &signature, &self.host).is_ok();
+            assert_eq!(own, host, "{algorithm} {}: the two ways differ", vector.id);
+        }
         match vector.expected {
             TestResult::Valid => assert!(own, "{algorithm} {}: refused", vector.id),
             TestResult::Invalid => assert!(!own, "{algorithm} {}: let through", vector.id),
             TestResult::Acceptable => {}
         }
         if own { self.good += 1 } else { self.bad += 1 }
+    }
+
+    /// Whether enough of them were of either kind, and came to the host. Those of a wrong form are refused before.
+    fn check(&self, good: usize, bad: usize, asked: usize) {
+        assert!(self.good >= good && self.bad >= bad, "{} {}", self.good, self.bad);
+        let asked = if cfg!(target_family = "wasm") { 0 } else { asked };
+        assert_eq!(self.host.asked.get() > asked, asked > 0, "{}", self.host.asked.get());
     }
 }
 
@@ -87,9 +107,7 @@ fn given_rsa_signatures_with_pkcs_1_padding_when_either_verifies_then_both_are_r
         ($($name:ident $algorithm:literal),+) => {
             $(let mut tally = Tally::default();
             hold!(tally, pkcs1, $name, $algorithm, |key: &wycheproof::RsaPublic| rsa($algorithm, &key.n, &key.e));
-            assert!(tally.good > 5 && tally.bad > 200, "{} {}", tally.good, tally.bad);
-            // Those of the wrong length are refused before.
-            assert!(tally.host.asked.get() > 200, "{}", tally.host.asked.get());)+
+            tally.check(5, 200, 200);)+
         };
     }
     sets!(
@@ -118,8 +136,8 @@ fn given_rsa_signatures_with_pss_padding_when_they_are_verified_then_the_salt_is
                     tally.hold($algorithm, &keys, &vector);
                 }
             }
-            assert!((tally.good > 20) == $good && tally.bad > 20, "{} {}", tally.good, tally.bad);
-            assert_eq!(tally.host.asked.get(), 0, "no host is asked for what none can");)+
+            assert!($good || tally.good < 20, "{}", tally.good);
+            tally.check(if $good { 20 } else { 0 }, 20, 0);)+
         };
     }
     sets!(
@@ -136,8 +154,7 @@ fn given_ecdsa_signatures_when_either_verifies_then_both_are_right() {
         ($($name:ident $algorithm:literal $curve:literal),+) => {
             $(let mut tally = Tally::default();
             hold!(tally, ecdsa, $name, $algorithm, |key: &wycheproof::EcdsaPublic| point($curve, &key.key));
-            assert!(tally.good > 100 && tally.bad > 50, "{} {}", tally.good, tally.bad);
-            assert!(tally.host.asked.get() > 100, "{}", tally.host.asked.get());)+
+            tally.check(100, 50, 100);)+
         };
     }
     sets!(
@@ -153,6 +170,5 @@ fn given_ed25519_signatures_when_they_are_verified_then_strictly() {
     hold!(tally, eddsa, Ed25519, "EdDSA", |key: &wycheproof::EddsaPublic| {
         json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(&key.pk) })
     });
-    assert!(tally.good > 50 && tally.bad > 50, "{} {}", tally.good, tally.bad);
-    assert_eq!(tally.host.asked.get(), 0, "no host is asked for what none can");
+    tally.check(50, 50, 0);
 }

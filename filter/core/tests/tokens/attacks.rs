@@ -3,15 +3,16 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use app_auth_core::token::{KeySet, TOKEN_MAX, TokenFault};
+use app_auth_core::host::NoNativeSignatures;
+use app_auth_core::token::{KeySet, TOKEN_MAX, TokenFault, verify};
 use app_auth_test_tokens::{ALGORITHMS, base64url, jwk, raw, sign, token};
 use serde_json::json;
 
 use crate::support::{
-    claims, fault, good, header, verdict, verdict_with, with_header, with_keys, with_payload,
+    claims, fault, good, header, verdict, verdict_with, with_header, with_keys, with_members, with_payload,
 };
 
-use TokenFault::{BadSignature, Malformed, NotAnAccessToken, UnknownKey};
+use TokenFault::{BadSignature, Malformed, NotAnAccessToken, OtherIssuer, UnknownKey};
 
 #[test]
 fn given_every_algorithm_when_a_good_token_comes_then_it_is_verified() {
@@ -32,6 +33,8 @@ fn given_a_token_without_a_signature_when_it_says_so_in_any_spelling_then_it_is_
             assert_eq!(fault(unsigned), BadSignature);
         }
         assert_eq!(fault(token(&json!({ "alg": none }), &claims())), BadSignature);
+        // Not even the key's name is looked up, so nobody is asked for it.
+        assert_eq!(fault(token(&json!({ "alg": none, "kid": "unheard of" }), &claims())), BadSignature);
     }
 }
 
@@ -167,7 +170,7 @@ fn given_a_member_twice_when_it_is_anywhere_in_the_token_then_the_token_is_refus
     ] {
         assert_eq!(fault(with_payload(payload)), Malformed, "{payload}");
     }
-    assert!(verdict(with_payload(r#"{"list":[{"a":1},{"a":1}],"a":1}"#)).is_ok(), "not twice in one object");
+    assert!(verdict(with_members(r#""list":[{"a":1},{"a":1}],"a":1"#)).is_ok(), "not twice in one object");
 }
 
 #[test]
@@ -209,14 +212,14 @@ fn given_base64_that_another_reader_may_understand_otherwise_when_it_is_in_a_tok
 #[test]
 fn given_nesting_of_any_depth_when_it_is_too_deep_then_the_token_is_refused() {
     let nested = |open: &str, close: &str, depth: usize| {
-        format!("{{\"a\":{}0{}}}", open.repeat(depth), close.repeat(depth))
+        format!("\"a\":{}0{}", open.repeat(depth), close.repeat(depth))
     };
-    assert!(verdict(with_payload(nested("[", "]", 63))).is_ok());
-    assert!(verdict(with_payload(nested("{\"a\":", "}", 63))).is_ok());
+    assert!(verdict(with_members(&nested("[", "]", 63))).is_ok());
+    assert!(verdict(with_members(&nested("{\"a\":", "}", 63))).is_ok());
     for depth in [64, 127, 128, 129, 2000, 5000] {
-        assert_eq!(fault(with_payload(nested("[", "]", depth))), Malformed, "{depth}");
+        assert_eq!(fault(with_members(&nested("[", "]", depth))), Malformed, "{depth}");
         if depth <= 2000 {
-            assert_eq!(fault(with_payload(nested("{\"a\":", "}", depth))), Malformed, "{depth}");
+            assert_eq!(fault(with_members(&nested("{\"a\":", "}", depth))), Malformed, "{depth}");
         }
     }
     assert_eq!(fault(with_payload("[".repeat(11_000))), Malformed);
@@ -227,11 +230,11 @@ fn given_nesting_of_any_depth_when_it_is_too_deep_then_the_token_is_refused() {
 #[test]
 fn given_numbers_beyond_all_bounds_when_they_are_in_a_token_then_they_are_refused_or_bounded() {
     for number in ["1e400", "-1e400", "1e99999999999999999999"] {
-        assert_eq!(fault(with_payload(format!(r#"{{"exp":{number}}}"#))), Malformed, "{number}");
+        assert_eq!(fault(with_members(&format!(r#""exp":{number}"#))), Malformed, "{number}");
     }
-    assert_eq!(fault(with_payload(format!(r#"{{"exp":{}}}"#, "9".repeat(4000)))), Malformed);
+    assert_eq!(fault(with_members(&format!(r#""exp":{}"#, "9".repeat(4000)))), Malformed);
     for number in ["NaN", "Infinity", "-Infinity", "0x10", "01", "1.", ".5", "+1", "1e"] {
-        assert_eq!(fault(with_payload(format!(r#"{{"exp":{number}}}"#))), Malformed, "{number}");
+        assert_eq!(fault(with_members(&format!(r#""exp":{number}"#))), Malformed, "{number}");
     }
     for (number, time) in [
         ("1e300", i64::MAX),
@@ -240,7 +243,7 @@ fn given_numbers_beyond_all_bounds_when_they_are_in_a_token_then_they_are_refuse
         ("9223372036854775807", i64::MAX),
         ("-9223372036854775808", i64::MIN),
     ] {
-        let verified = verdict(with_payload(format!(r#"{{"exp":{number}}}"#))).expect("a token");
+        let verified = verdict(with_members(&format!(r#""exp":{number}"#))).expect("a token");
         assert_eq!(verified.claims.time("exp"), Ok(Some(time)), "{number}");
     }
 }
@@ -249,10 +252,10 @@ fn given_numbers_beyond_all_bounds_when_they_are_in_a_token_then_they_are_refuse
 fn given_a_token_of_any_size_when_it_is_longer_than_the_limit_then_nothing_of_it_is_read() {
     // Three bytes make four characters; so the payload can be made to fit exactly.
     let of_size = |size: usize| {
-        let empty = with_payload(r#"{"a":""}"#);
+        let empty = with_members(r#""a":"""#);
         let padding = (size - empty.len()) / 4 * 3;
         (0..8)
-            .map(|more| with_payload(format!(r#"{{"a":"{}"}}"#, "x".repeat(padding + more))))
+            .map(|more| with_members(&format!(r#""a":"{}""#, "x".repeat(padding + more))))
             .rfind(|token| token.len() <= size)
             .expect("one that fits")
     };
@@ -342,7 +345,8 @@ fn given_a_signature_that_is_longer_or_shorter_when_it_is_otherwise_good_then_it
 #[test]
 fn given_a_signature_of_other_claims_when_it_is_put_under_these_then_it_is_refused() {
     for algorithm in ALGORITHMS {
-        let (one, other) = (good(algorithm), token(&header(algorithm), &json!({ "sub": "admin" })));
+        let (one, other) =
+            (good(algorithm), token(&header(algorithm), &json!({ "iss": "i", "sub": "admin" })));
         let claims = other.split('.').nth(1).unwrap();
         let mut parts: Vec<_> = one.split('.').collect();
         parts[1] = claims;
@@ -413,7 +417,10 @@ fn given_json_that_is_not_strict_when_it_is_well_signed_then_it_is_refused() {
     ] {
         assert_eq!(fault(with_payload(payload)), Malformed, "{payload:?}");
     }
-    assert!(verdict(with_payload(" {\n} ")).is_ok(), "white space outside is no difference in meaning");
+    assert!(
+        verdict(with_payload(" {\n\"iss\" : \"i\"} ")).is_ok(),
+        "white space outside is no difference in meaning"
+    );
 }
 
 #[test]
@@ -453,10 +460,10 @@ fn given_a_token_for_another_purpose_when_its_header_says_so_then_it_is_no_acces
 
 #[test]
 fn given_an_id_token_when_it_is_well_signed_then_it_is_no_access_token() {
-    let id = json!({ "iss": "i", "sub": "s", "aud": "client", "nonce": "n" });
+    let id = json!({ "sub": "s", "aud": "client", "nonce": "n" });
     let logout =
         json!({ "sub": "s", "events": { "http://schemas.openid.net/event/backchannel-logout": {} } });
-    for claims in [
+    let refused = [
         id,
         json!({ "sub": "s", "scope": "openid", "at_hash": "x" }),
         json!({ "sub": "s", "scope": "openid", "c_hash": "x" }),
@@ -466,15 +473,20 @@ fn given_an_id_token_when_it_is_well_signed_then_it_is_no_access_token() {
         json!({ "sub": "s", "typ": "Offline" }),
         json!({ "sub": "s", "typ": "Logout" }),
         logout,
-    ] {
-        assert_eq!(fault(with_payload(claims.to_string())), NotAnAccessToken, "{claims}");
+    ];
+    let of_issuer = |mut claims: serde_json::Value| {
+        claims["iss"] = "i".into();
+        token(&header("ES256"), &claims)
+    };
+    for claims in refused {
+        assert_eq!(fault(of_issuer(claims.clone())), NotAnAccessToken, "{claims}");
     }
     for claims in [
         json!({ "sub": "s", "typ": "Bearer" }),
         json!({ "sub": "s", "nonce": "n", "scope": "read" }),
         json!({ "sub": "s", "nonce": "n", "scp": ["read"] }),
     ] {
-        assert!(verdict(with_payload(claims.to_string())).is_ok(), "{claims}");
+        assert!(verdict(of_issuer(claims.clone())).is_ok(), "{claims}");
     }
 }
 
@@ -496,7 +508,31 @@ fn given_no_kid_when_many_keys_could_have_signed_then_only_so_many_are_tried() {
 
 #[test]
 fn given_a_fault_when_it_is_shown_then_nothing_of_the_token_is() {
-    let secret = with_payload(r#"{"sub":"hunter2"}"#);
+    let secret = with_members(r#""sub":"hunter2""#);
     let verified = verdict(&secret).expect("a token");
     assert!(!format!("{verified:?}").contains("hunter2"));
+}
+
+#[test]
+fn given_a_token_of_nobody_or_somebody_else_when_its_key_is_not_known_then_nobody_is_asked_for_it() {
+    let header = json!({ "alg": "ES256", "kid": "unheard of" });
+    let of = |iss: &str, header| verify_of("https://issuer.example", &token(header, &json!({ "iss": iss })));
+    assert_eq!(of("https://issuer.example", &header), Err(UnknownKey));
+    for (name, header) in [("unheard of", &header), ("known", &crate::support::header("ES256"))] {
+        assert_eq!(of("https://issuer.example/", header), Err(OtherIssuer), "{name}");
+        assert_eq!(of("", header), Err(OtherIssuer), "{name}");
+        assert_eq!(
+            verify_of("https://issuer.example", &token(header, &json!({}))),
+            Err(OtherIssuer),
+            "{name}"
+        );
+        let listed = token(header, &json!({ "iss": ["https://issuer.example"] }));
+        assert_eq!(verify_of("https://issuer.example", &listed), Err(OtherIssuer), "{name}");
+    }
+}
+
+fn verify_of(issuer: &str, token: &str) -> Result<(), TokenFault> {
+    let verified =
+        with_keys(|keys| verify(token.as_bytes(), keys, &NoNativeSignatures, |named| named == issuer));
+    verified.map(|_| ())
 }

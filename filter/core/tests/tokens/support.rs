@@ -58,6 +58,11 @@ pub fn with_payload(payload: impl AsRef<[u8]>) -> String {
     raw("ES256", header("ES256").to_string().as_bytes(), payload.as_ref())
 }
 
+/// A token of an issuer with these members besides, as text.
+pub fn with_members(members: &str) -> String {
+    with_payload(format!(r#"{{"iss":"https://issuer.example",{members}}}"#))
+}
+
 pub fn claims() -> Value {
     json!({ "iss": "https://issuer.example", "sub": "someone", "scope": "read" })
 }

@@ -1,10 +1,10 @@
 # Everything is built and installed below target/. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test bench lint core-on-node openapi
+.PHONY: help build run demo test fuzz bench lint core-on-node openapi
 
 setup = @tests/setup/tools.sh
 runner = $(CURDIR)/target/tools/bin/wasm-bindgen-test-runner
-crates = -p app-auth-core -p app-auth-admin -p app-auth-wasm-host -p app-auth-tests
+crates = -p app-auth-core -p app-auth-admin -p app-auth-wasm-host -p app-auth-test-tokens -p app-auth-tests
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -29,6 +29,12 @@ test: lint build core-on-node ## everything that must hold
 	cargo test --locked $(crates)
 	# The admin extension's own tests once more, on PostgreSQL.
 	cargo run --locked -p app-auth-tests --bin stack -- with-postgres cargo test --locked -p app-auth-admin --lib
+
+fuzz: build ## odd tokens until one does harm, by the core and at the filter's door
+	@while export APP_AUTH_FUZZ_SEED=$$(date +%s)000000 && \
+		APP_AUTH_FUZZ_COUNT=100000 cargo test --quiet --locked -p app-auth-core --test tokens fuzz:: && \
+		APP_AUTH_FUZZ_COUNT=2000 cargo test --quiet --locked -p app-auth-wasm-host --test filter tokens::given_any_bytes; \
+	do :; done; false
 
 bench: build ## one table: this filter beside Envoy's own
 	$(setup) envoy wrk

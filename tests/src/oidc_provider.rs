@@ -1,6 +1,7 @@
 //! A real OpenID provider, npm's oidc-provider, in a process of its own; it registers clients as Curity does, gives out
 //! tokens, and does what a test tells it to.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -58,6 +59,10 @@ impl OidcProvider {
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// The address of its metadata.

@@ -1,6 +1,8 @@
 //! A scene: one admin extension, one gateway with two workers, one upstream, and services registered under the same id
 //! on both sides. Most scenarios begin with one.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context as _, Result};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -32,15 +34,22 @@ impl Scene {
     /// As [`Scene::start`] on SQLite, with further environment variables for the admin extension.
     pub async fn start_with(environment: &[(&str, &str)]) -> Result<Self> {
         let admin = Admin::start_with(Database::Sqlite, environment).await?;
-        Self::around(admin, &[("echo", "/", json!({}))]).await
+        Self::around(admin, &[("echo", "/", json!({}))], &[]).await
+    }
+
+    /// As [`Scene::start_with`], with a gateway that may call these issuers of tokens over plain HTTP.
+    pub async fn with_issuers(issuers: &[SocketAddr], services: &[(&str, &str, Value)]) -> Result<Self> {
+        let environment = [("APP_AUTH_IDP_ALLOW_HTTP", "true")];
+        let admin = Admin::start_with(Database::Sqlite, &environment).await?;
+        Self::around(admin, services, issuers).await
     }
 
     /// Several services: name, path prefix and key-auth settings of each.
     pub async fn with_services(database: Database, services: &[(&str, &str, Value)]) -> Result<Self> {
-        Self::around(Admin::start(database).await?, services).await
+        Self::around(Admin::start(database).await?, services, &[]).await
     }
 
-    async fn around(admin: Admin, services: &[(&str, &str, Value)]) -> Result<Self> {
+    async fn around(admin: Admin, services: &[(&str, &str, Value)], issuers: &[SocketAddr]) -> Result<Self> {
         let upstream = Upstream::start(0)?;
         let portal = Portal::new(admin.client());
         let mut placed = Vec::new();
@@ -49,7 +58,7 @@ impl Scene {
             portal.service(service.id, name, key_auth.clone()).await?;
             placed.push(service);
         }
-        let mut gateway = Gateway::start(&admin, upstream.address(), placed.clone()).await?;
+        let mut gateway = Gateway::start_for(&admin, upstream.address(), placed.clone(), issuers).await?;
         gateway.wait_until_synced().await?;
         Ok(Self { gateway, admin, upstream, services: placed })
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use app_auth_core::ids::StrategyId;
 use app_auth_core::record::{KeyAuthConfig, OpenIdConnectConfig};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::Labels;
@@ -141,11 +142,8 @@ impl AuthStrategy {
         config
     }
 
-    /// A member that is null is as good as absent.
-    fn members<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
-        let given = self.config.iter().filter(|(_, value)| !value.is_null());
-        let given = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-        serde_json::from_value(Value::Object(given)).ok()
+    fn members<T: DeserializeOwned>(&self) -> Option<T> {
+        members(&self.config)
     }
 
     /// How the gateway looks for the key; `None` for another type of strategy.
@@ -170,6 +168,11 @@ impl AuthStrategy {
     /// How the gateway checks tokens; `None` for another type of strategy.
     pub fn openid_connect(&self) -> Option<OpenIdConnectConfig> {
         (self.strategy_type == StrategyType::OpenIdConnect).then(|| self.members()).flatten()
+    }
+
+    /// What a gateway would make of a configuration of tokens; `None` if it can make nothing of it.
+    pub fn reads_openid_connect(config: &Map<String, Value>) -> Option<OpenIdConnectConfig> {
+        members(config)
     }
 
     /// How the issuer is asked about tokens; `None` if it is not to be. The secrets must have been opened.
@@ -205,6 +208,13 @@ impl AuthStrategy {
             StrategyType::KeyAuth => None,
         }
     }
+}
+
+/// A member that is null is as good as absent.
+fn members<T: DeserializeOwned>(config: &Map<String, Value>) -> Option<T> {
+    let given = config.iter().filter(|(_, value)| !value.is_null());
+    let given = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+    serde_json::from_value(Value::Object(given)).ok()
 }
 
 /// How a client proves itself to an issuer.

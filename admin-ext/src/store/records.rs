@@ -249,10 +249,16 @@ async fn derive_service(
 
 fn in_force(strategy: &AuthStrategy) -> Option<Strategy> {
     let config = match strategy.strategy_type {
-        StrategyType::KeyAuth => StrategyConfig::KeyAuth(strategy.key_auth()?),
-        StrategyType::OpenIdConnect => StrategyConfig::OpenIdConnect(Box::new(strategy.openid_connect()?)),
+        StrategyType::KeyAuth => strategy.key_auth().map(StrategyConfig::KeyAuth),
+        StrategyType::OpenIdConnect => {
+            strategy.openid_connect().map(|config| StrategyConfig::OpenIdConnect(Box::new(config)))
+        }
     };
-    Some(Strategy { id: strategy.id, config })
+    if config.is_none() {
+        // The API takes no such thing. Without a strategy in force nobody gets in.
+        tracing::error!(strategy = %strategy.id, "a strategy's configuration cannot be used; it is not in force");
+    }
+    Some(Strategy { id: strategy.id, config: config? })
 }
 
 /// The record of an issuer; none as long as nothing is known of it, or no strategy names it.

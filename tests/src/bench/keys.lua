@@ -1,9 +1,9 @@
--- wrk's script: each request carries a key drawn at random from a file of keys of equal length, one a line.
-local keys, width, count
-local head = "GET /fast HTTP/1.1\r\nHost: gateway.example.com\r\napikey: "
+-- wrk's script: each request carries, in a header, a key drawn at random from a file of keys of equal length, one a line.
+local keys, width, count, head
 local tail = "\r\n\r\n"
 
 function init(args)
+  head = "GET /fast HTTP/1.1\r\nHost: gateway.example.com\r\n" .. args[2] .. ": "
   local file = assert(io.open(args[1], "rb"))
   keys = file:read("*a")
   file:close()

@@ -39,14 +39,21 @@ struct WrkResult {
 #[derive(Debug)]
 pub struct Wrk {
     script: std::path::PathBuf,
+    header: &'static str,
 }
 
 impl Wrk {
+    /// Keys are in the header `apikey`.
     pub fn new(folder: &Path) -> Result<Self> {
+        Self::for_header(folder, "apikey")
+    }
+
+    /// What the files hold is the whole value of this header.
+    pub fn for_header(folder: &Path, header: &'static str) -> Result<Self> {
         binaries::on_path("wrk").context("wrk is missing: install Debian's package `wrk`")?;
         let script = folder.join("keys.lua");
         fs::write(&script, SCRIPT)?;
-        Ok(Self { script })
+        Ok(Self { script, header })
     }
 
     /// Loads the gateway `pid` at `port` with random keys of a file. Every request must succeed.
@@ -64,6 +71,7 @@ impl Wrk {
             .arg(format!("http://127.0.0.1:{port}/fast"))
             .arg("--")
             .arg(keys)
+            .arg(self.header)
             .output()?;
         let cpu = cpu_seconds(pid)? - before;
         let text = String::from_utf8_lossy(&output.stdout);

@@ -9,6 +9,7 @@ mod probe;
 mod report;
 mod rows;
 mod seed;
+mod tokens;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub enum Part {
     All,
     /// The filter beside Envoy's own ways to check a key.
     Gateway,
+    /// The filter beside Envoy's own way to check a token.
+    Tokens,
     /// The admin API on a full store.
     Admin,
 }
@@ -83,14 +86,19 @@ pub fn bench(quick: bool, part: Part) -> Result<()> {
     let plan = if quick { Plan::QUICK } else { Plan::FULL };
     let mut report = Report::new(plan.quick);
     // First, while this process may still run everywhere.
-    if part != Part::Gateway {
+    if matches!(part, Part::All | Part::Admin) {
         let runtime = tokio::runtime::Runtime::new()?;
         report.admin = runtime.block_on(measure_admin(plan))?;
     }
     if part != Part::Admin {
         let pinned = affinity::leave_gateway_core()?;
         let runtime = tokio::runtime::Runtime::new()?;
-        report.gateway = Some(runtime.block_on(measure(plan, pinned))?);
+        if matches!(part, Part::All | Part::Gateway) {
+            report.gateway = Some(runtime.block_on(measure(plan, pinned))?);
+        }
+        if matches!(part, Part::All | Part::Tokens) {
+            report.tokens = Some(runtime.block_on(tokens::measure(plan, pinned))?);
+        }
     }
     report.print();
     println!("\nalso in {}", report.write()?.display());

@@ -14,6 +14,7 @@ use crate::binaries;
 pub struct Report {
     pub quick: bool,
     pub gateway: Option<GatewayReport>,
+    pub tokens: Option<TokensReport>,
     pub admin: Vec<AdminReport>,
 }
 
@@ -27,6 +28,15 @@ pub struct GatewayReport {
     pub rows: Vec<RowReport>,
     pub revocation: Latency,
     pub snapshot: SnapshotReport,
+}
+
+/// Gateways that check tokens. Ratios are to `jwt_authn` of the same algorithm, without its cache.
+#[derive(Debug, Serialize)]
+pub struct TokensReport {
+    pub pinned: bool,
+    pub rounds: usize,
+    pub seconds_per_sample: u64,
+    pub rows: Vec<RowReport>,
 }
 
 /// The admin API on one database.
@@ -128,12 +138,19 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 impl Report {
     pub const fn new(quick: bool) -> Self {
-        Self { quick, gateway: None, admin: Vec::new() }
+        Self { quick, gateway: None, tokens: None, admin: Vec::new() }
     }
 
     pub fn print(&self) {
         if let Some(gateway) = &self.gateway {
             gateway.print();
+        }
+        if let Some(tokens) = &self.tokens {
+            print_rows(&tokens.rows, "× jwt_authn");
+            println!(
+                "medians of {} rounds of {} s, rows alternating",
+                tokens.rounds, tokens.seconds_per_sample
+            );
         }
         if self.admin.is_empty() {
             return;
@@ -176,23 +193,7 @@ impl Report {
 
 impl GatewayReport {
     fn print(&self) {
-        println!();
-        println!(
-            "{:<30} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10}",
-            "one worker, real upstream", "req/s", "µs/req", "µs CPU", "p50 µs", "p99 µs", "× native"
-        );
-        for row in &self.rows {
-            println!(
-                "{:<30} {:>9.0} {:>9.1} {:>9.1} {:>9.0} {:>9.0} {:>10.2}",
-                row.name,
-                row.requests_per_second,
-                row.wall_microseconds,
-                row.cpu_microseconds,
-                row.p50_microseconds,
-                row.p99_microseconds,
-                row.ratio_to_native
-            );
-        }
+        print_rows(&self.rows, "× native");
         println!("medians of {} rounds of {} s, rows alternating", self.rounds, self.seconds_per_sample);
         let Self { revocation, snapshot, .. } = self;
         println!("\nrevoke → first 403 ({} times)      {}", revocation.count, milliseconds(revocation));
@@ -211,6 +212,26 @@ impl GatewayReport {
             "requests without ({})            {}",
             snapshot.baseline.count,
             milliseconds(&snapshot.baseline)
+        );
+    }
+}
+
+fn print_rows(rows: &[RowReport], ratio: &str) {
+    println!();
+    println!(
+        "{:<30} {:>9} {:>9} {:>9} {:>9} {:>9} {ratio:>12}",
+        "one worker, real upstream", "req/s", "µs/req", "µs CPU", "p50 µs", "p99 µs"
+    );
+    for row in rows {
+        println!(
+            "{:<30} {:>9.0} {:>9.1} {:>9.1} {:>9.0} {:>9.0} {:>12.2}",
+            row.name,
+            row.requests_per_second,
+            row.wall_microseconds,
+            row.cpu_microseconds,
+            row.p50_microseconds,
+            row.p99_microseconds,
+            row.ratio_to_native
         );
     }
 }

@@ -124,6 +124,26 @@ pub fn native_with_identity(keys: &[String]) -> Checks {
     checks
 }
 
+/// Envoy's native check of tokens, with the keys of an issuer; `cache_size` 0 is without its cache.
+pub fn jwt_authn(issuer: &str, jwks: &str, cache_size: u32) -> Checks {
+    let mut provider = json!({
+        "issuer": issuer,
+        "forward": true,
+        "local_jwks": {"inline_string": jwks},
+    });
+    if cache_size > 0 {
+        provider["jwt_cache_config"] = json!({"jwt_cache_size": cache_size});
+    }
+    filter(
+        "envoy.filters.http.jwt_authn",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+            "providers": {"issuer": provider},
+            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "issuer"}}],
+        }),
+    )
+}
+
 /// A Lua script with the keys in a table.
 pub fn lua(keys: &[String]) -> Checks {
     use std::fmt::Write as _;

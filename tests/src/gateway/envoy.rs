@@ -29,7 +29,10 @@ pub(super) fn command(settings: &Settings) -> Result<Command> {
         filters.push(wasm_filter(&filter, &wasm, &configuration, true));
         routes.push(route(&service.prefix, Some(&filter)));
     }
-    let clusters = [cluster(ADMIN_CLUSTER, settings.admin), cluster(UPSTREAM_CLUSTER, settings.upstream)];
+    let mut clusters =
+        vec![cluster(ADMIN_CLUSTER, settings.admin), cluster(UPSTREAM_CLUSTER, settings.upstream)];
+    // The filter calls an issuer by host and port.
+    clusters.extend(settings.issuers.iter().map(|issuer| cluster(&issuer.to_string(), *issuer)));
     let frame = frame(settings.port, settings.control_port, filters, &routes, &clusters);
     run_command(&frame, &settings.folder.join("envoy.json"), settings.workers)
 }

@@ -76,6 +76,8 @@ pub struct Settings {
     pub gateway_token: String,
     pub upstream: SocketAddr,
     pub services: Vec<Service>,
+    /// Issuers of tokens that the filter may call, by their addresses.
+    pub issuers: Vec<SocketAddr>,
     /// For generated configuration and the log.
     pub folder: PathBuf,
 }
@@ -92,6 +94,16 @@ pub struct Gateway {
 impl Gateway {
     /// Envoy with two workers on free ports, fed by `admin`.
     pub async fn start(admin: &Admin, upstream: SocketAddr, services: Vec<Service>) -> Result<Self> {
+        Self::start_for(admin, upstream, services, &[]).await
+    }
+
+    /// As [`Gateway::start`], for a filter that may call these issuers.
+    pub async fn start_for(
+        admin: &Admin,
+        upstream: SocketAddr,
+        services: Vec<Service>,
+        issuers: &[SocketAddr],
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("app-auth-gateway-").tempdir()?;
         let settings = Settings {
             host: Host::Envoy,
@@ -102,6 +114,7 @@ impl Gateway {
             gateway_token: admin.gateway_token().into(),
             upstream,
             services,
+            issuers: issuers.to_vec(),
             folder: folder.path().into(),
         };
         Self::launch(settings, Some(Arc::new(folder))).await

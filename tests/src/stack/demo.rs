@@ -40,6 +40,7 @@ pub async fn demo() -> Result<()> {
         gateway_token: admin.gateway_token().into(),
         upstream: upstream.address(),
         services: vec![Service::new("orders", orders, "/orders"), Service::new("echo", service, "/")],
+        issuers: Vec::new(),
         folder: folder.path().into(),
     })
     .await?;

@@ -68,6 +68,7 @@ async fn serve(settings: &StackSettings) -> Result<()> {
         gateway_token: tokens.gateway.clone(),
         upstream: upstream.address(),
         services: vec![Service::new(SERVICE, service, "/")],
+        issuers: Vec::new(),
         folder: data.join("gateway"),
     })
     .await?;

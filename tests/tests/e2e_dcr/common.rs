@@ -7,6 +7,7 @@ use app_auth_tests::client::{Answer, Client};
 use app_auth_tests::idp_double::{self, Auth0, AzureAd, Bridge, Fault, IdpDouble, Okta, Vendor};
 use app_auth_tests::oidc_provider::{self, OidcProvider};
 use app_auth_tests::wait;
+use futures_util::future::try_join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -115,6 +116,14 @@ impl Idp {
     pub async fn wait_for_clients(&self, count: usize) -> Result<()> {
         wait::until("the provider's clients", async || Ok(self.clients().await?.len() == count)).await
     }
+}
+
+/// Runs a scenario with several kinds at the same time: most of each is waiting.
+pub async fn at_once(
+    kinds: &[&'static str],
+    scenario: impl AsyncFn(&'static str) -> Result<()>,
+) -> Result<()> {
+    try_join_all(kinds.iter().map(|kind| scenario(kind))).await.map(drop)
 }
 
 /// An admin extension, a provider, and a developer.

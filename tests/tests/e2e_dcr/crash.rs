@@ -7,7 +7,7 @@ use app_auth_tests::wait;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::common::{KINDS, SEARCHABLE, Scene, applications};
+use super::common::{KINDS, SEARCHABLE, Scene, applications, at_once};
 
 /// Sends a change that the provider does not answer, and kills the admin extension once `done` says so.
 async fn kill_in_the_middle(
@@ -29,29 +29,33 @@ async fn kill_in_the_middle(
 
 #[tokio::test]
 async fn given_a_kill_after_a_client_was_made_when_restarted_then_it_is_removed_and_said_so() -> Result<()> {
-    for kind in SEARCHABLE {
-        for database in Database::BOTH {
-            let mut scene = Scene::start(kind, database).await?;
-            scene.idp.fault_making(Fault::ApplyAndHang).await?;
-            let made = async |scene: &Scene| Ok(scene.idp.clients().await?.len() == 1);
-            let body = scene.application("billing");
-            kill_in_the_middle(&mut scene, Method::POST, &applications(), body, made).await?;
+    // What is claimed in a database that others may share is left alone until the claim ends.
+    let killed = async |kind, database| {
+        let mut scene = Scene::start(kind, database).await?;
+        scene.idp.fault_making(Fault::ApplyAndHang).await?;
+        let made = async |scene: &Scene| Ok(scene.idp.clients().await?.len() == 1);
+        let body = scene.application("billing");
+        kill_in_the_middle(&mut scene, Method::POST, &applications(), body, made).await?;
 
-            scene.idp.wait_for_clients(0).await?;
-            scene.wait_for_no_jobs().await?;
-            assert_eq!(scene.count().await?, 0, "{kind}");
-            assert!(scene.admin.log().contains("removed clients that no application has"), "{kind}");
-            scene.created("billing").await?;
-            assert_eq!(scene.idp.clients().await?.len(), 1, "{kind}");
-        }
-    }
-    Ok(())
+        scene.idp.wait_for_clients(0).await?;
+        scene.wait_for_no_jobs().await?;
+        assert_eq!(scene.count().await?, 0, "{kind}");
+        assert!(scene.admin.log().contains("removed clients that no application has"), "{kind}");
+        scene.created("billing").await?;
+        assert_eq!(scene.idp.clients().await?.len(), 1, "{kind}");
+        Ok(())
+    };
+    let (sqlite, postgres) = tokio::join!(
+        at_once(&SEARCHABLE, async |kind| killed(kind, Database::Sqlite).await),
+        at_once(&SEARCHABLE, async |kind| killed(kind, Database::Postgres).await),
+    );
+    sqlite.and(postgres)
 }
 
 #[tokio::test]
 async fn given_a_kill_after_a_client_was_made_where_nobody_can_search_then_its_name_is_in_the_log()
 -> Result<()> {
-    for kind in ["http", "curity"] {
+    at_once(&["http", "curity"], async |kind| {
         let mut scene = Scene::start(kind, Database::Sqlite).await?;
         scene.idp.fault_making(Fault::ApplyAndHang).await?;
         let made = async |scene: &Scene| Ok(scene.idp.clients().await?.len() == 1);
@@ -61,13 +65,14 @@ async fn given_a_kill_after_a_client_was_made_where_nobody_can_search_then_its_n
         scene.wait_for_no_jobs().await?;
         let name = scene.idp.clients().await?[0].name.clone();
         assert!(scene.admin.log().contains(&name), "{kind}: {}", scene.admin.log());
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn given_a_kill_before_the_provider_did_anything_when_restarted_then_there_is_nothing() -> Result<()> {
-    for kind in KINDS {
+    at_once(&KINDS, async |kind| {
         let mut scene = Scene::start(kind, Database::Sqlite).await?;
         scene.idp.fault_making(Fault::Hang).await?;
         let begun = async |scene: &Scene| Ok(!scene.jobs().await?.is_empty());
@@ -76,13 +81,14 @@ async fn given_a_kill_before_the_provider_did_anything_when_restarted_then_there
 
         scene.wait_for_no_jobs().await?;
         assert_eq!((scene.count().await?, scene.idp.clients().await?.len()), (0, 0), "{kind}");
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn given_a_kill_during_a_deletion_when_restarted_then_both_are_gone() -> Result<()> {
-    for kind in KINDS {
+    at_once(&KINDS, async |kind| {
         for fault in [Fault::Hang, Fault::ApplyAndHang] {
             let mut scene = Scene::start(kind, Database::Sqlite).await?;
             let path = scene.created("billing").await?;
@@ -99,8 +105,9 @@ async fn given_a_kill_during_a_deletion_when_restarted_then_both_are_gone() -> R
             scene.client().get(&kept).await?.expect(200)?;
             assert_eq!(scene.idp.clients().await?.len(), 1, "{kind}");
         }
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use app_auth_tests::idp_double::{Fault, SECRET};
 use app_auth_tests::wait;
 use serde_json::{Value, json};
 
-use super::common::{Idp, KINDS, SEARCHABLE, Scene};
+use super::common::{Idp, KINDS, SEARCHABLE, Scene, at_once};
 
 fn none() -> Vec<Value> {
     Vec::new()
@@ -14,7 +14,7 @@ fn none() -> Vec<Value> {
 
 #[tokio::test]
 async fn given_a_provider_that_refuses_when_an_application_is_made_then_nothing_has_changed() -> Result<()> {
-    for kind in KINDS {
+    at_once(&KINDS, async |kind| {
         let scene = Scene::start(kind, Database::Sqlite).await?;
         let member = match kind {
             "okta" => "dcr_token",
@@ -30,14 +30,15 @@ async fn given_a_provider_that_refuses_when_an_application_is_made_then_nothing_
         assert!(!refused.text().contains("something_else_again"), "{kind}: {}", refused.text());
         assert_eq!((scene.count().await?, scene.idp.clients().await?.len()), (0, 0), "{kind}");
         assert_eq!(scene.jobs().await?, none(), "{kind}");
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn given_a_provider_that_fails_when_an_application_comes_or_goes_then_nothing_has_changed() -> Result<()>
 {
-    for kind in KINDS {
+    at_once(&KINDS, async |kind| {
         let scene = Scene::start(kind, Database::Sqlite).await?;
         let path = scene.created("kept").await?;
         scene.idp.fault_making(Fault::Status(500)).await?;
@@ -53,8 +54,9 @@ async fn given_a_provider_that_fails_when_an_application_comes_or_goes_then_noth
         scene.wait_for_no_jobs().await?;
         scene.client().delete(&path).await?.expect(204)?;
         assert_eq!((scene.count().await?, scene.idp.clients().await?.len()), (0, 0), "{kind}");
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
@@ -77,7 +79,7 @@ async fn given_a_provider_that_is_away_when_told_then_nothing_has_changed() -> R
 
 #[tokio::test]
 async fn given_too_many_calls_when_the_provider_says_when_to_come_again_then_it_is_done_then() -> Result<()> {
-    for kind in ["okta", "auth0", "azureAd", "http"] {
+    at_once(&["okta", "auth0", "azureAd", "http"], async |kind| {
         let scene = Scene::start(kind, Database::Sqlite).await?;
         scene.idp.fault_making(Fault::TooMany(1)).await?;
         let path = scene.created("billing").await?;
@@ -85,13 +87,14 @@ async fn given_too_many_calls_when_the_provider_says_when_to_come_again_then_it_
         scene.client().delete(&path).await?.expect(204)?;
         assert_eq!(scene.idp.clients().await?, [], "{kind}");
         assert_eq!(scene.jobs().await?, none(), "{kind}");
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn given_an_answer_that_breaks_off_when_a_client_was_made_then_it_is_found_and_removed() -> Result<()> {
-    for kind in SEARCHABLE {
+    at_once(&SEARCHABLE, async |kind| {
         let scene = Scene::start(kind, Database::Sqlite).await?;
         scene.created("kept").await?;
         scene.idp.fault_making(Fault::ApplyAndCut).await?;
@@ -103,14 +106,15 @@ async fn given_an_answer_that_breaks_off_when_a_client_was_made_then_it_is_found
         let left = scene.idp.clients().await?;
         assert_eq!((scene.count().await?, left.len()), (1, 1), "{kind}: {left:?}");
         assert!(left[0].name.starts_with("kept"), "{kind}: {left:?}");
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn given_an_answer_that_breaks_off_when_the_provider_cannot_search_then_the_name_is_in_the_log()
 -> Result<()> {
-    for kind in ["http", "curity"] {
+    at_once(&["http", "curity"], async |kind| {
         let scene = Scene::start(kind, Database::Sqlite).await?;
         scene.idp.fault_making(Fault::ApplyAndCut).await?;
         scene.create("billing").await?.expect(503)?;
@@ -119,14 +123,15 @@ async fn given_an_answer_that_breaks_off_when_the_provider_cannot_search_then_th
         let name = scene.idp.clients().await?[0].name.clone();
         assert!(scene.admin.log().contains(&name), "{kind}: {}", scene.admin.log());
         assert_eq!(scene.count().await?, 0, "{kind}");
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn given_an_answer_that_breaks_off_when_a_client_was_deleted_then_its_application_goes_too()
 -> Result<()> {
-    for kind in KINDS {
+    at_once(&KINDS, async |kind| {
         let scene = Scene::start(kind, Database::Sqlite).await?;
         let path = scene.created("billing").await?;
         scene.idp.fault_deleting(Fault::ApplyAndCut).await?;
@@ -139,8 +144,9 @@ async fn given_an_answer_that_breaks_off_when_a_client_was_deleted_then_its_appl
         wait::until("the application to go", async || Ok(scene.count().await? == 0)).await?;
         scene.wait_for_no_jobs().await?;
         assert_eq!(scene.idp.clients().await?, [], "{kind}");
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]

@@ -17,3 +17,4 @@ mod product_versions;
 mod registrations;
 mod strategies;
 mod strategy_rules;
+mod strategy_tokens;

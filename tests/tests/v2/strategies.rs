@@ -54,6 +54,7 @@ async fn given_a_provider_when_openid_connect_strategies_are_created_then_they_s
             // Whatever else the gateway's plugin takes.
             let config = &mut body["configs"]["openid-connect"];
             config["token_post_args_names"] = json!(["audience"]);
+            config["token_post_args_values"] = json!(["https://api.example.com"]);
             config["cache_tokens"] = json!(false);
             config["leeway"] = json!(5);
             config["client_secret"] = json!(["hush"]);

@@ -1,5 +1,6 @@
 //! Drives one request through an instance, from headers to log, as the gateway's phases do.
 
+use crate::calls::Answer;
 use crate::headers::Headers;
 use crate::instance::{Instance, Trap};
 use crate::quirks::Quirks;
@@ -59,6 +60,7 @@ fn outcome(exchange: Exchange, verdict: Verdict, trap: Option<Trap>, logs: Vec<S
         calls: exchange.calls,
         instructions: exchange.instructions,
         properties: exchange.properties_set,
+        waited_for: exchange.waited_for,
         logs,
         response_headers: exchange.response,
     }
@@ -130,13 +132,49 @@ fn request_phases(
     if let Some(local) = answered(instance) {
         return Ok(Progress::Answered(local));
     }
-    let paused = action.unwrap_or(CONTINUE) != CONTINUE;
+    let mut answers = request.answers.iter();
+    let paused = action.unwrap_or(CONTINUE) != CONTINUE && !waits(shared, instance, context, &mut answers)?;
+    if let Some(local) = answered(instance) {
+        return Ok(Progress::Answered(local));
+    }
     if quirks.body_in_one_call {
         refuse_to_hang(quirks, paused, "request headers");
-        whole_body(quirks, instance, context, request)
+        whole_body(shared, instance, context, request, &mut answers)
     } else {
         refuse_to_hang(quirks, paused && last, "request headers");
-        body_in_chunks(quirks, instance, context, request, paused)
+        body_in_chunks(shared, instance, context, request, &mut answers, paused)
+    }
+}
+
+/// Lets a paused request have the answers to its calls. Whether it was let go on.
+fn waits<'a>(
+    shared: &Shared,
+    instance: &mut Instance,
+    context: u32,
+    answers: &mut impl Iterator<Item = &'a Answer>,
+) -> Result<bool, Trap> {
+    loop {
+        let mut calls = std::mem::take(&mut *shared.calls.borrow_mut());
+        let own = calls.iter().position(|call| call.context == context).map(|index| calls.remove(index));
+        *shared.calls.borrow_mut() = calls;
+        let Some(call) = own else { return Ok(false) };
+        let answer = answers.next().cloned().unwrap_or_else(Answer::failure);
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let parameters =
+            (context, call.token, count(answer.headers.0.len()), count(answer.body.len()), 0_u32);
+        instance.state().answer = Some(answer);
+        let called =
+            instance.call::<_, ()>("proxy_on_http_call_response", parameters, Phase::CallResponse, context);
+        instance.state().answer = None;
+        called?;
+        let exchange = instance.state().exchange.as_mut();
+        let done = exchange.is_some_and(|exchange| {
+            exchange.waited_for.push(call);
+            std::mem::take(&mut exchange.resumed) || exchange.local.is_some()
+        });
+        if done {
+            return Ok(true);
+        }
     }
 }
 
@@ -154,12 +192,14 @@ fn forwarded(instance: &mut Instance, request: &Request, body: Vec<u8>) -> Upstr
 }
 
 /// Kong: the body is read before anything is sent on, and shown once, if there is one.
-fn whole_body(
-    quirks: &Quirks,
+fn whole_body<'a>(
+    shared: &Shared,
     instance: &mut Instance,
     context: u32,
     request: &Request,
+    answers: &mut impl Iterator<Item = &'a Answer>,
 ) -> Result<Progress, Trap> {
+    let quirks = &shared.quirks;
     let body = request.body.concat();
     if body.is_empty() || quirks.body_callback_lost {
         return Ok(proxied(quirks, instance, request, body));
@@ -175,7 +215,11 @@ fn whole_body(
     if let Some(local) = answered(instance) {
         return Ok(Progress::Answered(local));
     }
-    refuse_to_hang(quirks, action.unwrap_or(CONTINUE) != CONTINUE, "request body");
+    let paused = action.unwrap_or(CONTINUE) != CONTINUE && !waits(shared, instance, context, answers)?;
+    if let Some(local) = answered(instance) {
+        return Ok(Progress::Answered(local));
+    }
+    refuse_to_hang(quirks, paused, "request body");
     let body = instance.state().exchange.as_mut().map(|e| std::mem::take(&mut e.body)).unwrap_or_default();
     Ok(proxied(quirks, instance, request, body))
 }
@@ -191,13 +235,15 @@ fn proxied(quirks: &Quirks, instance: &mut Instance, request: &Request, body: Ve
 }
 
 /// Envoy: headers go on as soon as the filter lets them; what it holds back is gathered.
-fn body_in_chunks(
-    quirks: &Quirks,
+fn body_in_chunks<'a>(
+    shared: &Shared,
     instance: &mut Instance,
     context: u32,
     request: &Request,
+    answers: &mut impl Iterator<Item = &'a Answer>,
     mut held: bool,
 ) -> Result<Progress, Trap> {
+    let quirks = &shared.quirks;
     let mut sent = if held { None } else { Some(forwarded(instance, request, Vec::new())) };
     let mut body = Vec::new();
     let chunks = request.body.len();
@@ -210,12 +256,13 @@ fn body_in_chunks(
         let parameters = (context, u32::try_from(length).unwrap_or(u32::MAX), u32::from(last));
         let phase = Phase::RequestBody;
         let action = instance.call::<_, u32>("proxy_on_request_body", parameters, phase, context)?;
+        held = action.unwrap_or(CONTINUE) != CONTINUE
+            && (answered(instance).is_some() || !waits(shared, instance, context, answers)?);
         if let Some(local) = answered(instance)
             && sent.is_none()
         {
             return Ok(Progress::Answered(local));
         }
-        held = action.unwrap_or(CONTINUE) != CONTINUE;
         refuse_to_hang(quirks, held && last, "request body");
         if !held {
             if sent.is_none() {

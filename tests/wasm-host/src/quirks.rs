@@ -81,6 +81,8 @@ pub struct Quirks {
     pub start_failure_opens: bool,
     /// A stored metric name longer than 256 bytes traps, and so does reading a histogram.
     pub strict_metrics: bool,
+    /// The foreign function `verify_signature` exists.
+    pub verifies_signatures: bool,
     /// Properties `kong.*` and `ngx.*` exist, paths may be separated by dots. Off: Envoy's `request.id` and its kin.
     pub kong_properties: bool,
 }
@@ -121,6 +123,7 @@ impl Quirks {
             trap_keeps_timers: true,
             start_failure_opens: true,
             strict_metrics: true,
+            verifies_signatures: false,
             kong_properties: true,
         }
     }
@@ -160,6 +163,7 @@ impl Quirks {
             trap_keeps_timers: false,
             start_failure_opens: false,
             strict_metrics: false,
+            verifies_signatures: true,
             kong_properties: false,
         }
     }

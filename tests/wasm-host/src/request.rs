@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::calls::{Answer, HttpCall};
 use crate::headers::Headers;
 
 /// A client's request on its way into the gateway.
@@ -15,6 +16,7 @@ pub struct Request {
     pub(crate) headers: Headers,
     pub(crate) body: Vec<Vec<u8>>,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
+    pub(crate) answers: Vec<Answer>,
 }
 
 impl Request {
@@ -27,6 +29,7 @@ impl Request {
             headers: Headers::default(),
             body: Vec::new(),
             properties: BTreeMap::new(),
+            answers: Vec::new(),
         }
     }
 
@@ -45,6 +48,13 @@ impl Request {
     #[must_use]
     pub fn raw_header(mut self, name: &[u8], value: &[u8]) -> Self {
         self.headers.push(name, value);
+        self
+    }
+
+    /// What a call that the request waits for gets; a call more than there are answers fails.
+    #[must_use]
+    pub fn answer(mut self, answer: Answer) -> Self {
+        self.answers.push(answer);
         self
     }
 
@@ -129,6 +139,8 @@ pub struct Outcome {
     pub instructions: u64,
     /// Properties the filter set.
     pub properties: BTreeMap<String, Vec<u8>>,
+    /// Calls that the request waited for.
+    pub waited_for: Vec<HttpCall>,
     /// Log lines of this request.
     pub logs: Vec<String>,
     /// Headers the client received: the upstream's or the local response's, after the filter's changes.

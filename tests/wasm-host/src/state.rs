@@ -66,6 +66,10 @@ pub(crate) struct Exchange {
     pub response: Headers,
     pub response_body: Vec<u8>,
     pub local: Option<LocalResponse>,
+    /// The filter let a request go on that it had paused.
+    pub resumed: bool,
+    /// Calls that the request waited for.
+    pub waited_for: Vec<HttpCall>,
     pub properties: BTreeMap<String, Vec<u8>>,
     pub properties_set: BTreeMap<String, Vec<u8>>,
     pub kong_properties_read: HashSet<String>,

@@ -12,6 +12,7 @@ use super::conventions::{
     Collection, Filter, Filters, Ids, IfMatch, Input, Member, Object, PageBody, Parameter, Problem, Query,
     Rule, Source, Union, arguments, bodies, reply,
 };
+use super::openid_connect;
 use crate::api::App;
 use crate::model::auth_strategy::CONFIG_MAX;
 use crate::model::{
@@ -23,13 +24,8 @@ use crate::store::{Actor, Entity, StoreError};
 const NAME: Rule = Rule::Text { min: 1, max: 256 };
 const DISPLAY_NAME: Rule = Rule::Text { min: 0, max: 256 };
 const KEY_NAME: Rule = Rule::Pattern { min: 1, max: 256, pattern: "^[A-Za-z0-9_-]+$", fits: is_key_name };
-const ISSUER: Rule = Rule::Url { max: 256 };
-const CLAIM: Rule = Rule::List { of: &Rule::Text { min: 0, max: 128 }, min: 0, max: 10 };
-const SCOPES: Rule = Rule::List { of: &Rule::Text { min: 0, max: 128 }, min: 0, max: 50 };
-const AUTH_METHODS: Rule = Rule::List { of: &Rule::Text { min: 0, max: 64 }, min: 0, max: 10 };
 /// Longest life of a key, in whatever unit.
 const TTL: Rule = Rule::Integer { min: 1, max: 36_500 };
-const SECONDS: Rule = Rule::Integer { min: 0, max: 1_000_000_000 };
 
 const KEY_TTL: Object = Object::closed(&[
     Member::new("value", TTL, "").required(),
@@ -47,46 +43,6 @@ const KEY_AUTH: Object = Object::closed(&[KEY_NAMES, Member::new("ttl", Rule::Ob
 const KEY_AUTH_CHANGES: Object =
     Object::closed(&[KEY_NAMES, Member::new("ttl", Rule::Object(&KEY_TTL), TTL_ABOUT).nullable()]);
 
-const ISSUER_ABOUT: &str = "Of the tokens: the issuer, or where its metadata is";
-const CREDENTIAL_CLAIM_ABOUT: &str = "Path to the claim that holds the client id of an application";
-const SCOPES_ABOUT: &str = "What is asked for where a token is got for a caller";
-const AUTH_METHODS_ABOUT: &str = "Such as `bearer` and `client_credentials`";
-
-/// The members that the gateway reads besides, with the types it needs. All others are taken as they are.
-macro_rules! openid_connect {
-    ($($own:expr),* $(,)?) => {
-        Object::open(&[
-            $($own,)*
-            Member::new("scopes_claim", CLAIM, "Path to the claim that holds a token's scopes").nullable(),
-            Member::new("scopes_required", SCOPES, "A token has the scopes of one of these").nullable(),
-            Member::new("audience_claim", CLAIM, "Path to the claim that holds a token's audience").nullable(),
-            Member::new("audience_required", SCOPES, "A token is for the audiences of one of these").nullable(),
-            Member::new("groups_claim", CLAIM, "Path to the claim that holds the caller's groups").nullable(),
-            Member::new("groups_required", SCOPES, "A caller is in the groups of one of these").nullable(),
-            Member::new("roles_claim", CLAIM, "Path to the claim that holds the caller's roles").nullable(),
-            Member::new("roles_required", SCOPES, "A caller has the roles of one of these").nullable(),
-            Member::new("consumer_claim", CLAIM, "Path to the claim that names the consumer").nullable(),
-            Member::new("consumer_by", CLAIM, "What of a consumer the claim is").nullable(),
-            Member::new("leeway", SECONDS, "Seconds that clocks may differ").nullable(),
-            Member::new("maximum_age", SECONDS, "Longest time since a token was issued, in seconds").nullable(),
-            Member::new("hide_credentials", Rule::Boolean, "Whether tokens are kept from the upstream").nullable(),
-        ])
-    };
-}
-
-const OPENID_CONNECT: Object = openid_connect![
-    Member::new("issuer", ISSUER, ISSUER_ABOUT).required(),
-    Member::new("credential_claim", CLAIM, CREDENTIAL_CLAIM_ABOUT).required(),
-    Member::new("scopes", SCOPES, SCOPES_ABOUT).required(),
-    Member::new("auth_methods", AUTH_METHODS, AUTH_METHODS_ABOUT).required(),
-];
-const OPENID_CONNECT_CHANGES: Object = openid_connect![
-    Member::new("issuer", ISSUER, ISSUER_ABOUT),
-    Member::new("credential_claim", CLAIM, CREDENTIAL_CLAIM_ABOUT),
-    Member::new("scopes", SCOPES, SCOPES_ABOUT),
-    Member::new("auth_methods", AUTH_METHODS, AUTH_METHODS_ABOUT),
-];
-
 const KEY_AUTH_CONFIGS: Member = Member::new(
     "configs",
     Rule::Object(&Object::closed(&[Member::new("key-auth", Rule::Object(&KEY_AUTH), "").required()])),
@@ -94,9 +50,12 @@ const KEY_AUTH_CONFIGS: Member = Member::new(
 );
 const OPENID_CONNECT_CONFIGS: Member = Member::new(
     "configs",
-    Rule::Object(&Object::closed(&[
-        Member::new("openid-connect", Rule::Object(&OPENID_CONNECT), "").required()
-    ])),
+    Rule::Object(&Object::closed(&[Member::new(
+        "openid-connect",
+        Rule::Object(&openid_connect::CONFIG),
+        "",
+    )
+    .required()])),
     "",
 );
 
@@ -141,7 +100,7 @@ const UPDATE: Object = Object::closed(&[
     PROVIDER_MEMBER,
     Member::new(
         "configs",
-        Rule::OneOf(&[("openid-connect", &OPENID_CONNECT_CHANGES), ("key-auth", &KEY_AUTH_CHANGES)]),
+        Rule::OneOf(&[("openid-connect", &openid_connect::CHANGES), ("key-auth", &KEY_AUTH_CHANGES)]),
         "Of the strategy's own type. Members are set one by one; null takes one away",
     ),
 ]);
@@ -450,7 +409,7 @@ fn read_whole(input: Input) -> Result<NewAuthStrategy, Problem> {
         for kind in StrategyType::ALL {
             let config = body.get("configs").and_then(|configs| configs.get(kind.config_key()));
             if let Some(Value::Object(config)) = config {
-                check_size(kind, config, wrong);
+                check_whole(kind, config, wrong);
             }
         }
     })?;
@@ -488,17 +447,20 @@ fn check_fit(before: &AuthStrategy, body: &Map<String, Value>, wrong: &mut Vec<P
                 wrong.push(Parameter::unknown(Source::Body, &format!("configs.{}", other.config_key())));
             }
             Some(Value::Object(changes)) => {
-                check_size(kind, &before.changed_config(changes.clone()), wrong);
+                check_whole(kind, &before.changed_config(changes.clone()), wrong);
             }
             _ => {}
         }
     }
 }
 
-fn check_size(kind: StrategyType, config: &Map<String, Value>, wrong: &mut Vec<Parameter>) {
+/// What the rule of no single member tells of a whole configuration.
+fn check_whole(kind: StrategyType, config: &Map<String, Value>, wrong: &mut Vec<Parameter>) {
     if Value::Object(config.clone()).to_string().len() > CONFIG_MAX {
         let field = format!("configs.{}", kind.config_key());
         let reason = format!("value of \"{field}\" must not exceed {CONFIG_MAX} characters");
         wrong.push(Parameter::body(field, "max_length", reason));
+    } else if kind == StrategyType::OpenIdConnect {
+        openid_connect::check(config, wrong);
     }
 }

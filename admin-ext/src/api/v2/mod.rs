@@ -9,6 +9,7 @@ mod credentials;
 mod dcr_jobs;
 mod dcr_providers;
 mod developers;
+mod openid_connect;
 mod portal_product_versions;
 mod portal_products;
 mod portals;

@@ -64,7 +64,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    fn parse(json: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn parse(json: &[u8]) -> Result<Self, Malformed> {
         let mut members = json::object(json)?;
         // Extensions that must be understood: none is. `b64` changes what is signed (RFC 7797).
         if members.contains_key("crit") || members.contains_key("b64") {

@@ -60,11 +60,12 @@ impl KeySet {
         signature: &Vec<u8>,
         native: &(impl NativeSignatures + ?Sized),
     ) -> Result<KeyFingerprint, TokenFault> {
+        // First, so that a token which no key can have signed asks nobody for a new one.
+        let algorithm = header.algorithm.ok_or(TokenFault::BadSignature)?;
         let named = |key: &&Key| header.kid.is_none() || key.kid == header.kid;
         if header.kid.is_some() && !self.0.iter().any(|key| named(&key)) {
             return Err(TokenFault::UnknownKey);
         }
-        let algorithm = header.algorithm.ok_or(TokenFault::BadSignature)?;
         let admitting =
             |key: &'_ Key| key.verifiers.iter().position(|verifier| verifier.algorithm == algorithm);
         self.0

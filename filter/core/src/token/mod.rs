@@ -12,6 +12,8 @@ mod jwk;
 mod keys;
 mod provider;
 mod signature;
+#[cfg(test)]
+mod vectors;
 
 pub use claims::{CLAIMS_MAX, Claims, Malformed};
 pub use compact::is_jws;

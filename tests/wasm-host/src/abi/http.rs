@@ -30,9 +30,18 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap("env", "proxy_get_property", get_property)?;
     linker.func_wrap("env", "proxy_set_property", set_property)?;
     linker.func_wrap("env", "proxy_send_local_response", send_local_response)?;
-    linker.func_wrap("env", "proxy_continue_stream", |_: u32| OK)?;
+    linker.func_wrap("env", "proxy_continue_stream", continue_stream)?;
     linker.func_wrap("env", "proxy_close_stream", |_: u32| OK)?;
     Ok(())
+}
+
+fn continue_stream(mut caller: Caller<'_, State>, stream: u32) -> Result<u32> {
+    const REQUEST: u32 = 0;
+    enter(&mut caller, "proxy_continue_stream")?;
+    if stream == REQUEST {
+        exchange(&mut caller)?.resumed = true;
+    }
+    Ok(OK)
 }
 
 /// The request of the context whose turn it is. A root context has none.

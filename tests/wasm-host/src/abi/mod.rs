@@ -4,6 +4,7 @@
 //! test that caused it fails and names it.
 
 mod data;
+mod foreign;
 mod http;
 
 use wasmtime::{Caller, Engine, Linker, Result};
@@ -73,7 +74,7 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
     linker.func_wrap("env", "proxy_record_metric", record_metric)?;
     linker.func_wrap("env", "proxy_increment_metric", increment_metric)?;
     linker.func_wrap("env", "proxy_done", |_: Caller<'_, State>| OK)?;
-    linker.func_wrap("env", "proxy_call_foreign_function", call_foreign_function)?;
+    linker.func_wrap("env", "proxy_call_foreign_function", foreign::call)?;
     link_unused(&mut linker)?;
     Ok(linker)
 }
@@ -206,18 +207,4 @@ fn increment_metric(mut caller: Caller<'_, State>, id: u32, offset: i64) -> Resu
     enter(&mut caller, "proxy_increment_metric")?;
     let known = caller.data().shared.metrics.borrow_mut().add(id, offset);
     Ok(if known { OK } else { NOT_FOUND })
-}
-
-/// No host of ours has any.
-fn call_foreign_function(
-    mut caller: Caller<'_, State>,
-    _: u32,
-    _: u32,
-    _: u32,
-    _: u32,
-    _: u32,
-    _: u32,
-) -> Result<u32> {
-    enter(&mut caller, "proxy_call_foreign_function")?;
-    Ok(NOT_FOUND)
 }

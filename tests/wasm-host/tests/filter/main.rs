@@ -14,4 +14,6 @@ mod outcomes;
 mod query;
 mod support;
 mod sync;
+mod tokens;
+mod waiting;
 mod zone;

@@ -17,6 +17,6 @@ pub use self::collection::{Collection, Filter, Filters, PageBody, Query};
 pub use self::description::described;
 pub use self::path::Ids;
 pub use self::precondition::IfMatch;
-pub use self::problem::{Parameter, Problem, Source, render};
+pub use self::problem::{Detail, Parameter, Problem, Source, render};
 pub use self::rules::{Member, Object, Rule, Union};
 pub(super) use self::schemas::{arguments, bodies};

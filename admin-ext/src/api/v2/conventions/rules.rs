@@ -67,6 +67,11 @@ pub enum Rule {
         min: u64,
         max: u64,
     },
+    /// One of something, or a list of at most so many.
+    OneOrMany {
+        of: &'static Rule,
+        max: u64,
+    },
     Object(&'static Object),
     /// An object by any names.
     Map(&'static Rule),
@@ -222,6 +227,10 @@ impl Rule {
                 Some(_) => {}
             },
             Self::List { of, min, max } => check_list(value, field, (of, *min, *max), wrong),
+            Self::OneOrMany { of, max } => match value {
+                Value::Array(_) => check_list(value, field, (of, 0, *max), wrong),
+                one => of.check(one, field, wrong),
+            },
             Self::Object(object) => match value {
                 Value::Object(members) => object.check(members, field, wrong),
                 _ => wrong.push(not_an_object(field)),
@@ -317,6 +326,9 @@ impl Rule {
                     set(&mut json, "minItems", *min);
                 }
                 json
+            }
+            Self::OneOrMany { of, max } => {
+                json!({"oneOf": [of.json(), {"type": "array", "items": of.json(), "maxItems": max}]})
             }
             Self::Object(object) => object.json(),
             Self::Map(rule) => json!({"type": "object", "additionalProperties": rule.json()}),

@@ -133,6 +133,10 @@ fn authorization<'a>(headers: &HeaderMap<'a>) -> Authorization<'a> {
             return Authorization::Repeated;
         }
         let value = value.trim_ascii();
+        // One host joins the copies of this header; no scheme that is understood here has a comma in it.
+        if value.contains(&b',') {
+            return Authorization::Repeated;
+        }
         let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
         let (scheme, rest) = value.split_at_checked(end).unwrap_or((value, b""));
         let rest = rest.trim_ascii();

@@ -11,6 +11,7 @@ use app_auth_core::refusal::{Refusal, Response, Unavailable, printable_request_i
 use app_auth_core::request::headers::{self, HeaderMap};
 use app_auth_core::request::{Body, body};
 use app_auth_core::state::table::Reader;
+use app_auth_core::strategy::oauth2::is_token_endpoint;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
@@ -267,7 +268,8 @@ impl HttpFilter {
         let Some(config) = self.config.as_deref() else {
             return self.refuse(&Unavailable::Misconfigured.into(), Some(&headers), traits);
         };
-        let request = Request { headers, service, body, host: traits, progress };
+        let encrypted = is_token_endpoint(&headers) && is_encrypted(&headers, traits);
+        let request = Request { headers, service, body, encrypted, host: traits, progress };
         let outcome = Worker::with(|worker| {
             let native = Native { available: traits.removes_headers };
             let reader = Reader::new(&Zone);
@@ -356,6 +358,16 @@ fn with_target(block: Vec<u8>) -> Vec<u8> {
         .collect();
     let target = target.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
     headers::serialize(target.chain(headers.iter()))
+}
+
+/// Whether the caller's own connection is encrypted. One host takes the scheme from `X-Forwarded-Proto`, which anybody can
+/// send.
+fn is_encrypted(headers: &HeaderMap<'_>, traits: HostTraits) -> bool {
+    if traits.removes_headers {
+        host::property("connection\0tls_version").is_some_and(|version| !version.is_empty())
+    } else {
+        headers.first(":scheme") == Some(b"https")
+    }
 }
 
 /// The service that Kong routed to. Read in the request phases only: elsewhere a first read ends Kong's worker.

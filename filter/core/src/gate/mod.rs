@@ -51,6 +51,8 @@ pub struct Request<'a> {
     /// The service the host routed to, or the one the configuration names.
     pub service: Option<ServiceId>,
     pub body: Body<'a>,
+    /// The caller's own connection is encrypted. Asked for where tokens are given out only.
+    pub encrypted: bool,
     pub host: HostTraits,
     /// What it has waited for.
     pub progress: &'a Progress,

@@ -101,7 +101,7 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         let question = TokenRequest {
             service,
             method: text(request.headers.first(":method").unwrap_or_default()),
-            https: request.headers.first(":scheme") == Some(b"https"),
+            https: request.encrypted,
             forwarded_proto: values("x-forwarded-proto"),
             query: text(
                 query::split_target(request.headers.first(":path").unwrap_or_default()).1.unwrap_or_default(),

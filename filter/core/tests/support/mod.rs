@@ -251,5 +251,6 @@ pub fn decide<S: SharedData>(
     let headers = HeaderMap::parse(&block).unwrap();
     let native = &NoNativeSignatures;
     let gate = Gate { reader: Reader::new(shared), config, memory: remembered, native, now: || now };
-    gate.decide(&Request { headers, service: Some(to), body, host, progress: &Progress::default() })
+    let (service, progress) = (Some(to), &Progress::default());
+    gate.decide(&Request { headers, service, body, encrypted: false, host, progress })
 }

@@ -46,14 +46,7 @@ CREATE TABLE issuers (
     -- When to fetch them next, how often that has failed since they last were, and why.
     next_at BIGINT NOT NULL,
     failures BIGINT NOT NULL,
-    error TEXT,
-    -- Fetches are counted: how many have begun, which was the last that ended, and which one a gateway waits for (at
-    -- most the next). No clock is asked which of them came first.
-    begun BIGINT NOT NULL DEFAULT 0,
-    ended BIGINT NOT NULL DEFAULT 0,
-    wanted BIGINT NOT NULL DEFAULT 0,
-    began_at BIGINT,
-    ended_at BIGINT
+    error TEXT
 );
 CREATE INDEX issuers_due ON issuers (next_at);
 

@@ -16,6 +16,7 @@ pub mod kong;
 pub mod mail;
 pub mod model;
 pub mod nodes;
+pub mod oauth2;
 pub mod secrets;
 pub mod server;
 pub mod store;

@@ -12,6 +12,8 @@ use argon2::password_hash::PasswordHasher as _;
 use argon2::password_hash::phc::PasswordHash;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use sha1::{Digest as _, Sha1};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -139,6 +141,37 @@ pub async fn hash_client_secret(secret: &PlainSecret, salt: [u8; 16]) -> Option<
     .ok()
 }
 
+/// Hashes that are computed at a time for callers nobody knows yet: whoever tries secrets keeps no more processors busy.
+static VERIFYING: Semaphore = Semaphore::const_new(4);
+
+/// Whether a client secret has this hash, in the notation of [`hash_client_secret`]. Without one, it takes as long and is
+/// false: who tries clients does not learn from the time which of them exist.
+pub async fn verify_client_secret(secret: &PlainSecret, hash: Option<&PlainSecret>) -> bool {
+    let (secret, hash) = (secret.clone(), hash.cloned());
+    let Ok(_turn) = VERIFYING.acquire().await else { return false };
+    tokio::task::spawn_blocking(move || {
+        let parts = hash.as_ref().and_then(|hash| hash_parts(hash.expose()));
+        let known = parts.is_some();
+        let (rounds, salt, wanted) = parts.unwrap_or((CLIENT_SECRET_ROUNDS, vec![0; 16], vec![0; 32]));
+        let mut computed = vec![0; wanted.len()];
+        pbkdf2::pbkdf2_hmac::<sha2::Sha512>(secret.expose().as_bytes(), &salt, rounds, &mut computed);
+        bool::from(computed.ct_eq(&wanted)) & known
+    })
+    .await
+    .unwrap_or(false)
+}
+
+/// Rounds, salt and hash; `None` where it is not in the notation, or would take beyond reason to compute.
+fn hash_parts(text: &str) -> Option<(u32, Vec<u8>, Vec<u8>)> {
+    let mut parts = text.strip_prefix("$pbkdf2-sha512$i=")?.split('$');
+    let (rounds, length) = parts.next()?.split_once(",l=")?;
+    let (salt, hash) = (parts.next()?, parts.next()?);
+    let (salt, hash) = (STANDARD_NO_PAD.decode(salt).ok()?, STANDARD_NO_PAD.decode(hash).ok()?);
+    let (rounds, length) = (rounds.parse().ok()?, length.parse::<usize>().ok()?);
+    let fits = (1..=10 * CLIENT_SECRET_ROUNDS).contains(&rounds) && (16..=64).contains(&length);
+    (fits && hash.len() == length && parts.next().is_none()).then_some((rounds, salt, hash))
+}
+
 /// What Kong's `basic-auth` plugin keeps and shows of a password: SHA-1 over the password and its consumer's id, in
 /// hexadecimal. Nothing here checks passwords against it, and at rest it is sealed like every secret.
 pub fn basic_auth_hash(password: &PlainSecret, consumer: Uuid) -> PlainSecret {
@@ -213,6 +246,19 @@ mod tests {
             hash.expose(),
             "$pbkdf2-sha512$i=10000,l=32$BwcHBwcHBwcHBwcHBwcHBw$IiMQ6tm+0SuDvAWr3wmce0Tdu+1ch5mfu815ipnC8+0"
         );
+    }
+
+    #[tokio::test]
+    async fn only_the_secret_itself_has_its_hash() {
+        let secret = PlainSecret::new("mysecret");
+        let hash = hash_client_secret(&secret, [7; 16]).await.unwrap();
+
+        assert!(verify_client_secret(&secret, Some(&hash)).await);
+        assert!(!verify_client_secret(&PlainSecret::new("mysecreT"), Some(&hash)).await);
+        assert!(!verify_client_secret(&secret, None).await);
+        for broken in ["", "$pbkdf2-sha512$i=1,l=0$$", "$pbkdf2-sha512$i=99999999,l=32$BwcHBw$BwcHBw"] {
+            assert!(!verify_client_secret(&secret, Some(&PlainSecret::new(broken))).await, "{broken}");
+        }
     }
 
     /// Computed with Python's `hashlib.sha1(b"mypass" + b"62d17e63-0628-43a3-b936-97b8dcbd366f")`.

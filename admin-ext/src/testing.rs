@@ -16,9 +16,8 @@ use crate::config::{Config, Settings};
 use crate::idp::Idp;
 use crate::mail::Mailer;
 use crate::model::{
-    Application, Clock, Developer, DeveloperStatus, Email, Entropy as _, KeyAuthConfig, NewApplication,
-    NewCredential, NewDeveloper, NewSecret, NewService, OsEntropy, PageRequest, PlainSecret, Service,
-    Timestamp,
+    Application, Clock, Developer, DeveloperStatus, Email, Entropy as _, NewApplication, NewCredential,
+    NewDeveloper, NewSecret, NewService, OsEntropy, PageRequest, PlainSecret, Service, Timestamp,
 };
 use crate::store::{Actor, AuditEntry, AuditFilter, Store, StoreOptions, Writer};
 
@@ -128,7 +127,7 @@ pub fn new_application(name: &str) -> NewApplication {
 }
 
 pub fn new_service(name: &str) -> NewService {
-    NewService { id: None, name: name.into(), auto_approve: false, key_auth: KeyAuthConfig::default() }
+    NewService::new(name)
 }
 
 pub fn key_auth(key: &str) -> NewCredential {

@@ -137,7 +137,7 @@ async function attend(provider, ctx, next) {
     }
   }
   await next();
-  if (ctx.path === '/jwks') {
+  if (ctx.method === 'GET' && ctx.path === '/jwks') {
     ctx.set(manner.jwks.headers ?? {});
     ctx.body = manner.jwks.body ?? ctx.body;
   }

@@ -2,6 +2,7 @@
 //! and stops them by process id, also after a panic. The scenarios in `tests/` and the `stack` binary are built on it.
 
 pub mod admin;
+pub mod at_rest;
 pub mod audit;
 pub mod bench;
 pub mod binaries;

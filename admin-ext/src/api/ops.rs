@@ -191,6 +191,10 @@ pub fn recorder() -> &'static PrometheusHandle {
         metrics::describe_gauge!("app_auth_admin_issuers_unknown", "Those of them nothing is known of yet.");
         metrics::describe_gauge!("app_auth_admin_issuers_failing", "Those of them that do not answer.");
         metrics::describe_counter!(
+            "app_auth_admin_oauth2_requests_total",
+            "Requests for access tokens by outcome: `issued`, or the error."
+        );
+        metrics::describe_counter!(
             "app_auth_admin_issuer_fetches_total",
             "Attempts to fetch an issuer's metadata and keys by outcome."
         );

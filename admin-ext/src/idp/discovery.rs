@@ -12,6 +12,8 @@ use super::http::{Call, CallError, Calls, below, text};
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 /// Most keys of one issuer.
 const KEYS_MAX: usize = 50;
+/// Most bytes of all of them as JSON: the gateways keep an issuer in one piece.
+const KEYS_ROOM: usize = 48 << 10;
 /// Longest member of a key: of an RSA modulus of 16384 bits.
 const MEMBER_MAX: usize = 2752;
 /// Longest member of the metadata.
@@ -108,7 +110,13 @@ fn public_keys(set: &Value) -> Option<Vec<Value>> {
         }
         (asymmetric && signs).then_some(Value::Object(kept))
     };
-    Some(keys.iter().filter_map(public).take(KEYS_MAX).collect())
+    let mut room = KEYS_ROOM;
+    let fits = |key: &Value| {
+        let rest = room.checked_sub(key.to_string().len());
+        room = rest.unwrap_or(room);
+        rest.is_some()
+    };
+    Some(keys.iter().filter_map(public).take(KEYS_MAX).filter(fits).collect())
 }
 
 /// How long an answer stays fresh (RFC 9111, 4.2): none at all if it is not to be kept. `None` if it does not say.

@@ -12,6 +12,7 @@ pub mod developer;
 pub mod developer_credential;
 pub mod labels;
 pub mod mail;
+pub mod oauth2;
 pub mod page;
 pub mod plugin;
 pub mod portal;
@@ -47,6 +48,7 @@ pub use developer_credential::{
 };
 pub use labels::{LabelChanges, Labels};
 pub use mail::{MailContext, MailFate, MailTemplate, WaitingMail};
+pub use oauth2::{OAuth2Settings, Pkce};
 pub use page::{Listed, Offset, PageRequest, TagFilter};
 pub use plugin::{NewPlugin, Plugin, PluginAnswer, PluginId, PluginPatch};
 pub use portal::{

@@ -3,7 +3,9 @@
 use app_auth_core::ids::ServiceId;
 use app_auth_core::record::KeyAuthConfig;
 
+use super::Update;
 use super::ambient::Timestamp;
+use super::oauth2::OAuth2Settings;
 use super::rules::{self, Invalid};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,7 +15,10 @@ pub struct Service {
     pub name: String,
     /// Whether new connections are approved at once.
     pub auto_approve: bool,
-    pub key_auth: KeyAuthConfig,
+    /// Absent: API keys open nothing.
+    pub key_auth: Option<KeyAuthConfig>,
+    /// Absent: access tokens open nothing, and there are none to get.
+    pub oauth2: Option<OAuth2Settings>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -21,7 +26,11 @@ pub struct Service {
 impl Service {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         rules::text("name", &self.name, rules::NAME_MAX)?;
-        check_key_auth(&self.key_auth)
+        if self.key_auth.is_none() && self.oauth2.is_none() {
+            return Err(Invalid::new("key_auth", "required where there is no oauth2"));
+        }
+        self.key_auth.iter().try_for_each(check_key_auth)?;
+        self.oauth2.iter().try_for_each(OAuth2Settings::check)
     }
 }
 
@@ -45,15 +54,15 @@ fn check_key_auth(config: &KeyAuthConfig) -> Result<(), Invalid> {
             "bad header name: expected 1 to 256 of the characters A-Z, a-z, 0-9, '-' and '_'",
         ));
     }
-    match &config.realm {
-        Some(realm)
-            if realm.len() > 256
-                || !realm.chars().all(|c| (c.is_ascii_graphic() || c == ' ') && c != '"' && c != '\\') =>
-        {
-            Err(Invalid::new(
-                "key_auth.realm",
-                "expected at most 256 printable characters without '\"' and '\\'",
-            ))
+    check_realm("key_auth.realm", config.realm.as_deref())
+}
+
+/// What a quoted string of `WWW-Authenticate` holds without escapes.
+pub(super) fn check_realm(field: &'static str, realm: Option<&str>) -> Result<(), Invalid> {
+    let fits = |c: char| (c.is_ascii_graphic() || c == ' ') && c != '"' && c != '\\';
+    match realm {
+        Some(realm) if realm.len() > 256 || !realm.chars().all(fits) => {
+            Err(Invalid::new(field, "expected at most 256 printable characters without '\"' and '\\'"))
         }
         _ => Ok(()),
     }
@@ -86,7 +95,21 @@ pub struct NewService {
     pub id: Option<ServiceId>,
     pub name: String,
     pub auto_approve: bool,
-    pub key_auth: KeyAuthConfig,
+    pub key_auth: Option<KeyAuthConfig>,
+    pub oauth2: Option<OAuth2Settings>,
+}
+
+impl NewService {
+    /// With API keys, as services are where nobody says otherwise.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            name: name.into(),
+            auto_approve: false,
+            key_auth: Some(KeyAuthConfig::default()),
+            oauth2: None,
+        }
+    }
 }
 
 /// A change to a service; what is absent stays.
@@ -94,5 +117,6 @@ pub struct NewService {
 pub struct ServicePatch {
     pub name: Option<String>,
     pub auto_approve: Option<bool>,
-    pub key_auth: Option<KeyAuthConfig>,
+    pub key_auth: Update<KeyAuthConfig>,
+    pub oauth2: Update<OAuth2Settings>,
 }

@@ -5,6 +5,7 @@ use sqlx::AnyConnection;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use super::access_tokens::Ending;
 use super::sql::{Columns as _, List, count, json_labels, json_texts};
 use super::{
     Entity, Result, Store, StoreError, Writer, auth_strategies, connections, credentials, developers, portals,
@@ -263,6 +264,7 @@ pub(super) async fn delete(writer: &mut Writer, id: ApplicationId) -> Result<()>
     for credential in credentials::all_of_application(writer, id).await? {
         writer.audit_deleted(&credential).await?;
     }
+    writer.end_tokens(Ending::OfApplication(id)).await?;
     // Credentials and connections go with it (ON DELETE CASCADE).
     sqlx::query("DELETE FROM applications WHERE id = $1")
         .bind(id.as_bytes().as_slice())

@@ -193,7 +193,16 @@ impl Audited for Service {
         self.id.0
     }
     fn view(&self) -> Value {
-        json!({ "name": self.name, "auto_approve": self.auto_approve, "key_auth": self.key_auth })
+        json!({
+            "name": self.name,
+            "auto_approve": self.auto_approve,
+            "key_auth": self.key_auth,
+            "oauth2": self.oauth2,
+        })
+    }
+    fn secrets(&self) -> Vec<(&str, &PlainSecret)> {
+        let key = self.oauth2.as_ref().and_then(|oauth2| oauth2.provision_key.as_ref());
+        key.map(|key| ("provision_key", key)).into_iter().collect()
     }
 }
 

@@ -7,6 +7,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use zeroize::Zeroize;
 
+use super::access_tokens::Ending;
 use super::collection::{Collection, Member, Value};
 use super::sql::{Columns as _, List, count, json_texts, tagged};
 use super::{
@@ -23,11 +24,11 @@ const COLUMNS: &str = "k.id, k.application, k.kind, k.last_four, k.sealed, k.set
 
 /// What is sealed of a credential, as JSON.
 #[derive(Serialize, Deserialize, Default)]
-struct Sealed {
+pub(super) struct Sealed {
     /// The key or the client id.
-    key: String,
+    pub key: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    client_secret: Option<String>,
+    pub client_secret: Option<String>,
 }
 
 impl Drop for Sealed {
@@ -39,14 +40,14 @@ impl Drop for Sealed {
 
 /// What an `oauth2` credential has that is no readable secret, as JSON.
 #[derive(Serialize, Deserialize)]
-struct ClientSettings {
-    name: String,
-    client_type: String,
-    redirect_uris: Vec<String>,
+pub(super) struct ClientSettings {
+    pub name: String,
+    pub client_type: String,
+    pub redirect_uris: Vec<String>,
     /// The operator asked for the hash; else the hash is there because secrets are shown once only.
-    hash_secret: bool,
+    pub hash_secret: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    secret_hash: Option<String>,
+    pub secret_hash: Option<String>,
 }
 
 impl Store {
@@ -94,7 +95,7 @@ impl Store {
         })
     }
 
-    fn open_sealed(&self, id: CredentialId, sealed: &[u8]) -> Result<Sealed> {
+    pub(super) fn open_sealed(&self, id: CredentialId, sealed: &[u8]) -> Result<Sealed> {
         let opened = self.0.sealer.open_sealed(id.as_bytes(), sealed).ok_or(StoreError::Sealed)?;
         serde_json::from_slice(&opened).map_err(|_| StoreError::Corrupt("credentials.sealed"))
     }
@@ -133,10 +134,14 @@ impl Store {
             key: key.expose().to_owned(),
             client_secret: client_secret.map(|secret| secret.expose().to_owned()),
         };
+        self.seal(id, &sealed).map(Some)
+    }
+
+    pub(super) fn seal(&self, id: CredentialId, sealed: &Sealed) -> Result<Vec<u8>> {
         let json = zeroize::Zeroizing::new(
-            serde_json::to_vec(&sealed).map_err(|_| StoreError::Corrupt("credentials.sealed"))?,
+            serde_json::to_vec(sealed).map_err(|_| StoreError::Corrupt("credentials.sealed"))?,
         );
-        Ok(Some(self.0.sealer.seal(&*self.0.entropy, id.as_bytes(), &json)?))
+        Ok(self.0.sealer.seal(&*self.0.entropy, id.as_bytes(), &json)?)
     }
 
     pub async fn credentials(
@@ -482,6 +487,7 @@ impl Writer {
         id: CredentialId,
     ) -> Result<()> {
         let before = existing(self, application, kind, id).await?;
+        self.end_tokens(Ending::OfCredential(id)).await?;
         sqlx::query("DELETE FROM credentials WHERE id = $1")
             .bind(id.as_bytes().as_slice())
             .execute(self.conn())

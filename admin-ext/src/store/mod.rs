@@ -3,6 +3,7 @@
 //! Reads are methods of [`Store`]; changes are methods of [`Writer`], which [`Store::write`] begins and
 //! [`Writer::commit`] ends. A writer that is dropped changes nothing.
 
+mod access_tokens;
 mod applications;
 mod audit;
 mod audit_log;
@@ -21,6 +22,7 @@ pub mod kong;
 mod listen;
 mod mails;
 mod nodes;
+mod oauth2_clients;
 mod open;
 mod plugins;
 mod portal_applications;
@@ -50,12 +52,14 @@ use sqlx::pool::PoolConnection;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub use access_tokens::{GivenToken, NewAccessToken, Refresh, Refreshable, TOKENS_MAX};
 pub use audit_log::{AuditEntry, AuditFilter};
 pub use dcr_jobs::{ClientContext, DcrJob, JobDetails, JobKind, NewJob};
 pub use developers::DeveloperLine;
 pub use error::{Entity, FeedError, StoreError};
 pub use issuers::{DueIssuer, FetchProgress, IssuerCounts};
 pub use nodes::StoredNode;
+pub use oauth2_clients::{KeptSecret, OAuth2Client};
 pub use open::{Limits, Reveal, StoreOptions};
 pub use portal_versions::PortalVersionChanged;
 pub use services::KnownService;

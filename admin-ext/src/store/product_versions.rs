@@ -9,9 +9,9 @@ use super::mails::Notice;
 use super::sql::{Columns as _, json_labels};
 use super::{Entity, Result, Store, StoreError, Writer, connections, portal_versions, services};
 use crate::model::{
-    Collected, CollectionRequest, GatewayService, KeyAuthConfig, NewProductVersion, NewService, Product,
-    ProductId, ProductVersion, ProductVersionDetail, ProductVersionPatch, PublishStatus, ServiceRef, Update,
-    VersionId, VersionOffer, labels,
+    Collected, CollectionRequest, GatewayService, NewProductVersion, NewService, Product, ProductId,
+    ProductVersion, ProductVersionDetail, ProductVersionPatch, PublishStatus, ServiceRef, Update, VersionId,
+    VersionOffer, labels,
 };
 
 /// Of the table `product_versions v`; the names do not clash in joins.
@@ -315,7 +315,7 @@ impl Writer {
         let by_id = ServiceRef::Name(id.to_string());
         let taken = services::by_ref(self.conn(), &by_id).await?.is_some();
         let name = if taken { format!("service {id}") } else { id.to_string() };
-        let new = NewService { id: Some(id), name, auto_approve: false, key_auth: KeyAuthConfig::default() };
+        let new = NewService { id: Some(id), ..NewService::new(name) };
         self.create_service(new).await.map(drop)
     }
 }

@@ -86,6 +86,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes a record that there was not before.
+    pub(super) async fn add_record(&mut self, key: KeyDigest, owner: Uuid, record: &Record) -> Result<()> {
+        self.head.records += 1;
+        self.put_record(key, owner, record.kind(), Some(to_body(record)?)).await
+    }
+
     /// Writes a record, or its tombstone, at the next revision.
     async fn put_record(
         &mut self,
@@ -222,8 +228,11 @@ async fn derive_service(
 ) -> Result<()> {
     let Some(found) = services::by_ref(conn, &service.into()).await? else { return Ok(()) };
     let by_itself = || {
-        let config = StrategyConfig::KeyAuth(found.key_auth.clone());
-        (vec![Strategy { id: StrategyId::KEY_AUTH, config }], false)
+        let key_auth = found.key_auth.clone().map(StrategyConfig::KeyAuth);
+        let key_auth = key_auth.map(|config| Strategy { id: StrategyId::KEY_AUTH, config });
+        let oauth2 = found.oauth2.as_ref().map(|oauth2| StrategyConfig::OAuth2(oauth2.in_force()));
+        let oauth2 = oauth2.map(|config| Strategy { id: StrategyId::OAUTH2, config });
+        (key_auth.into_iter().chain(oauth2).collect(), false)
     };
     let (strategies, open) = match product_versions::version_of_service(conn, service).await? {
         None => by_itself(),

@@ -1,5 +1,6 @@
 //! The store through its own door, on whichever database the environment names.
 
+mod access_tokens;
 mod derivation;
 mod entities;
 mod following;

@@ -1,7 +1,8 @@
 //! `/v2/dcr-providers`: made, listed, read, changed, deleted; and their secrets, which nothing shows.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use app_auth_tests::admin::{Admin, Database};
+use app_auth_tests::at_rest::{at_rest, holds};
 use app_auth_tests::audit::lines;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -155,35 +156,6 @@ async fn given_a_provider_that_a_strategy_names_when_it_is_deleted_then_it_is_ke
         Ok(())
     })
     .await
-}
-
-/// Everything that the database has on the disk.
-fn at_rest(admin: &Admin) -> Result<Vec<u8>> {
-    if let Some(postgres) = admin.postgres() {
-        let tables = postgres.query(
-            "SELECT string_agg(table_name, ' ') FROM information_schema.tables WHERE table_schema = 'public'",
-        )?;
-        // Bytes are shown in hexadecimal.
-        let rows = tables
-            .split(' ')
-            .map(|table| postgres.query(&format!("SELECT string_agg(t::text, ' ') FROM {table} t")));
-        return Ok(rows.collect::<Result<Vec<_>>>()?.concat().into_bytes());
-    }
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(admin.data())? {
-        let path = entry?.path();
-        if path.is_file() {
-            all.extend(std::fs::read(&path).with_context(|| path.display().to_string())?);
-        }
-    }
-    Ok(all)
-}
-
-fn holds(bytes: &[u8], text: &str) -> bool {
-    let hexadecimal = text.bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    [text.as_bytes(), hexadecimal.as_bytes()]
-        .iter()
-        .any(|needle| bytes.windows(needle.len()).any(|window| window == *needle))
 }
 
 #[tokio::test]

@@ -139,10 +139,10 @@ fn request_phases(
     }
     if quirks.body_in_one_call {
         refuse_to_hang(quirks, paused, "request headers");
-        whole_body(quirks, instance, context, request)
+        whole_body(shared, instance, context, request, &mut answers)
     } else {
         refuse_to_hang(quirks, paused && last, "request headers");
-        body_in_chunks(quirks, instance, context, request, paused)
+        body_in_chunks(shared, instance, context, request, &mut answers, paused)
     }
 }
 
@@ -192,12 +192,14 @@ fn forwarded(instance: &mut Instance, request: &Request, body: Vec<u8>) -> Upstr
 }
 
 /// Kong: the body is read before anything is sent on, and shown once, if there is one.
-fn whole_body(
-    quirks: &Quirks,
+fn whole_body<'a>(
+    shared: &Shared,
     instance: &mut Instance,
     context: u32,
     request: &Request,
+    answers: &mut impl Iterator<Item = &'a Answer>,
 ) -> Result<Progress, Trap> {
+    let quirks = &shared.quirks;
     let body = request.body.concat();
     if body.is_empty() || quirks.body_callback_lost {
         return Ok(proxied(quirks, instance, request, body));
@@ -213,7 +215,11 @@ fn whole_body(
     if let Some(local) = answered(instance) {
         return Ok(Progress::Answered(local));
     }
-    refuse_to_hang(quirks, action.unwrap_or(CONTINUE) != CONTINUE, "request body");
+    let paused = action.unwrap_or(CONTINUE) != CONTINUE && !waits(shared, instance, context, answers)?;
+    if let Some(local) = answered(instance) {
+        return Ok(Progress::Answered(local));
+    }
+    refuse_to_hang(quirks, paused, "request body");
     let body = instance.state().exchange.as_mut().map(|e| std::mem::take(&mut e.body)).unwrap_or_default();
     Ok(proxied(quirks, instance, request, body))
 }
@@ -229,13 +235,15 @@ fn proxied(quirks: &Quirks, instance: &mut Instance, request: &Request, body: Ve
 }
 
 /// Envoy: headers go on as soon as the filter lets them; what it holds back is gathered.
-fn body_in_chunks(
-    quirks: &Quirks,
+fn body_in_chunks<'a>(
+    shared: &Shared,
     instance: &mut Instance,
     context: u32,
     request: &Request,
+    answers: &mut impl Iterator<Item = &'a Answer>,
     mut held: bool,
 ) -> Result<Progress, Trap> {
+    let quirks = &shared.quirks;
     let mut sent = if held { None } else { Some(forwarded(instance, request, Vec::new())) };
     let mut body = Vec::new();
     let chunks = request.body.len();
@@ -248,12 +256,13 @@ fn body_in_chunks(
         let parameters = (context, u32::try_from(length).unwrap_or(u32::MAX), u32::from(last));
         let phase = Phase::RequestBody;
         let action = instance.call::<_, u32>("proxy_on_request_body", parameters, phase, context)?;
+        held = action.unwrap_or(CONTINUE) != CONTINUE
+            && (answered(instance).is_some() || !waits(shared, instance, context, answers)?);
         if let Some(local) = answered(instance)
             && sent.is_none()
         {
             return Ok(Progress::Answered(local));
         }
-        held = action.unwrap_or(CONTINUE) != CONTINUE;
         refuse_to_hang(quirks, held && last, "request body");
         if !held {
             if sent.is_none() {

@@ -49,9 +49,9 @@ pub struct FeedQuery {
     params(FeedQuery),
     responses(
         (status = 200, description = "The changes; none if the wait ended without one.", body = serde_json::Value),
-        (status = 400, description = "A parameter is out of its range.", body = Problem),
-        (status = 401, description = "No valid gateway token."),
-        (status = 410, description = "The gateway must take the snapshot.", body = Problem),
+        (status = 400, description = "A parameter is out of its range.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid gateway token.", body = serde_json::Value),
+        (status = 410, description = "The gateway must take the snapshot.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn feed(

@@ -22,12 +22,12 @@ use crate::model::PlainSecret;
         example = json!({"strategy": "0c9e6d4e-1e9c-4d3a-9d6c-4b5e0a8f6b3d", "token": "2YotnFZFEjr1zCsicMWpAA"})),
     responses(
         (status = 200, description = "What the issuer answered.", body = serde_json::Value),
-        (status = 400, description = "The body is not as it must be.", body = Problem),
-        (status = 401, description = "No valid gateway token."),
-        (status = 404, description = "There is no such strategy, or it asks nobody about tokens.", body = Problem),
-        (status = 409, description = "The strategy lacks what is needed for it.", body = Problem),
-        (status = 502, description = "The issuer does not take the question, or its answer cannot be used.", body = Problem),
-        (status = 503, description = "The issuer does not answer, or too many are asked.", body = Problem),
+        (status = 400, description = "The body is not as it must be.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid gateway token.", body = serde_json::Value),
+        (status = 404, description = "There is no such strategy, or it asks nobody about tokens.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The strategy lacks what is needed for it.", body = Problem, content_type = "application/problem+json"),
+        (status = 502, description = "The issuer does not take the question, or its answer cannot be used.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The issuer does not answer, or too many are asked.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn introspect(State(app): State<App>, body: Bytes) -> Result<Json<Map<String, Value>>, Problem> {

@@ -25,9 +25,9 @@ pub struct Known {}
         description = "`issuer`, as strategies name it.", example = json!({"issuer": "https://idp.example.com"})),
     responses(
         (status = 200, description = "What could be learned in time is in force.", body = Known),
-        (status = 400, description = "The body is not as it must be.", body = Problem),
-        (status = 401, description = "No valid gateway token."),
-        (status = 404, description = "No strategy names the issuer.", body = Problem),
+        (status = 400, description = "The body is not as it must be.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid gateway token.", body = serde_json::Value),
+        (status = 404, description = "No strategy names the issuer.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn refresh(State(app): State<App>, body: Bytes) -> Result<Json<Known>, Problem> {

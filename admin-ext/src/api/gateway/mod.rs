@@ -10,6 +10,7 @@ mod feed;
 mod introspect;
 mod issuers;
 mod nodes;
+mod oauth2;
 mod problem;
 #[expect(unused_qualifications, reason = "as in `feed`")]
 mod snapshot;
@@ -34,6 +35,7 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(issuers::refresh))
         .routes(routes!(introspect::introspect))
         .routes(routes!(wait::wait))
+        .routes(routes!(oauth2::token))
 }
 
 /// The endpoints, behind the authentication each of them wants.
@@ -47,6 +49,7 @@ pub fn router(app: &App) -> Router<App> {
         .route(calls::REFRESH_ISSUER, post(issuers::refresh))
         .route(calls::INTROSPECT, post(introspect::introspect))
         .route(calls::WAIT, post(wait::wait))
+        .route(calls::OAUTH2_TOKEN, post(oauth2::token))
         .layer(from_fn_with_state(app.clone(), auth::gateway));
     // Operators look at the nodes as well as gateways may.
     let nodes = Router::new()

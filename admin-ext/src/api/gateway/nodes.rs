@@ -39,7 +39,7 @@ pub struct Node {
     tag = "gateway",
     responses(
         (status = 200, description = "The nodes heard of in the last day.", body = NodeList),
-        (status = 401, description = "No valid token."),
+        (status = 401, description = "No valid token.", body = serde_json::Value),
     )
 )]
 pub async fn nodes(State(app): State<App>) -> Result<Json<NodeList>, Problem> {

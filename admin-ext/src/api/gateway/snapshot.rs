@@ -54,8 +54,8 @@ pub struct RawSnapshotPage {
     params(SnapshotQuery),
     responses(
         (status = 200, description = "A page of records, or the cursors of the streams.", body = serde_json::Value),
-        (status = 400, description = "A parameter is out of its range.", body = Problem),
-        (status = 401, description = "No valid gateway token."),
+        (status = 400, description = "A parameter is out of its range.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid gateway token.", body = serde_json::Value),
     )
 )]
 pub async fn snapshot(

@@ -29,8 +29,8 @@ pub struct WaitQuery {
     params(WaitQuery),
     responses(
         (status = 204, description = "The time is over, or the program is to stop."),
-        (status = 400, description = "A parameter is no number.", body = Problem),
-        (status = 401, description = "No valid gateway token."),
+        (status = 400, description = "A parameter is no number.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid gateway token.", body = serde_json::Value),
     )
 )]
 pub async fn wait(

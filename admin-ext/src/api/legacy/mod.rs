@@ -20,6 +20,7 @@ mod oauth2;
 mod parameters;
 mod plugins;
 mod roles;
+mod service_oauth2;
 mod services;
 #[cfg(test)]
 mod tests;

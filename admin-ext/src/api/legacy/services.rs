@@ -17,8 +17,9 @@ use super::conventions::query::{CorePage, Page};
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::developers::DeveloperBody;
 use super::parameters::{PageArguments, ServicePath};
+use super::service_oauth2::{self, ServiceOAuth2};
 use crate::api::App;
-use crate::model::{NewService, Service, ServicePatch, ServiceRef, rules};
+use crate::model::{NewService, OAuth2Settings, Service, ServicePatch, ServiceRef, Update, rules};
 use crate::store::{Actor, StoreError};
 
 const KEY_AUTH: &[Field] = &[
@@ -38,7 +39,8 @@ pub const SCHEMA: Schema = Schema {
         Field::new("id", Kind::Uuid).immutable(),
         Field::new("name", Kind::checked_text(rules::NAME_MAX, texts::service_name)).required(),
         Field::new("auto_approve", Kind::Boolean).required().default("false"),
-        Field::new("key_auth", Kind::Record(KEY_AUTH)).required().default("{}"),
+        Field::new("key_auth", Kind::Record(KEY_AUTH)),
+        Field::new("oauth2", Kind::Record(service_oauth2::FIELDS)),
         Field::read_only("created_at"),
         Field::read_only("updated_at"),
     ],
@@ -54,8 +56,11 @@ pub struct ServiceBody {
     created_at: i64,
     /// The id the service has at the gateway.
     id: Uuid,
-    key_auth: KeyAuth,
+    /// Null: API keys open nothing.
+    key_auth: Option<KeyAuth>,
     name: String,
+    /// Null: there are no access tokens.
+    oauth2: Option<ServiceOAuth2>,
     updated_at: i64,
 }
 
@@ -138,8 +143,9 @@ impl From<Service> for ServiceBody {
             auto_approve: service.auto_approve,
             created_at: service.created_at.seconds(),
             id: service.id.0,
-            key_auth: service.key_auth.into(),
+            key_auth: service.key_auth.map(KeyAuth::from),
             name: service.name,
+            oauth2: service.oauth2.map(ServiceOAuth2::from),
             updated_at: service.updated_at.seconds(),
         }
     }
@@ -155,19 +161,29 @@ pub struct ServiceInput {
     /// Whether new connections are approved at once.
     #[serde(default)]
     auto_approve: bool,
-    #[serde(default)]
-    key_auth: KeyAuth,
+    /// Absent: as it is by default, and null where there is `oauth2`. One of the two must be in force; where both are,
+    /// API keys are tried first.
+    key_auth: Option<KeyAuth>,
+    oauth2: Option<ServiceOAuth2>,
 }
 
-impl From<ServiceInput> for NewService {
-    fn from(input: ServiceInput) -> Self {
-        Self {
-            id: input.id.map(ServiceId),
-            name: input.name,
-            auto_approve: input.auto_approve,
-            key_auth: input.key_auth.into(),
-        }
-    }
+/// A service to be, as a request describes it.
+fn new(input: Input) -> Result<NewService, Error> {
+    let unset = input.members.get("key_auth").is_some_and(Value::is_null);
+    let input: ServiceInput = members::typed(service_oauth2::check(SCHEMA.check_insert(input)).finish()?)?;
+    // Who says nothing of API keys wants them, if there is no other way in: a client id is an API key where there are
+    // any, and where tokens are asked for it must not be.
+    let key_auth = match (input.key_auth, &input.oauth2) {
+        (None, None) if !unset => Some(KeyAuth::default()),
+        (given, _) => given,
+    };
+    Ok(NewService {
+        id: input.id.map(ServiceId),
+        name: input.name,
+        auto_approve: input.auto_approve,
+        key_auth: key_auth.map(KeyAuthConfig::from),
+        oauth2: input.oauth2.map(OAuth2Settings::from),
+    })
 }
 
 /// What a service is to be, whatever it was; what the path names need not be said again.
@@ -181,14 +197,22 @@ pub struct ServiceReplacement {
     /// Whether new connections are approved at once.
     auto_approve: Option<bool>,
     key_auth: Option<KeyAuth>,
+    oauth2: Option<ServiceOAuth2>,
 }
 
-/// Changes to a service; the members of `key_auth` change one by one.
+/// Changes to a service; the members of `key_auth` and `oauth2` change one by one.
 #[derive(Deserialize, ToSchema)]
 pub struct ServiceChanges {
     name: Option<String>,
     auto_approve: Option<bool>,
-    key_auth: Option<KeyAuth>,
+    /// Null: API keys open nothing any more.
+    #[serde(default)]
+    #[schema(value_type = Option<KeyAuth>)]
+    key_auth: Update<KeyAuth>,
+    /// Null: every access token for the service ends.
+    #[serde(default)]
+    #[schema(value_type = Option<ServiceOAuth2>)]
+    oauth2: Update<ServiceOAuth2>,
 }
 
 /// List services
@@ -223,9 +247,9 @@ pub async fn create(
     Extension(actor): Extension<Actor>,
     input: Input,
 ) -> Result<Response, Error> {
-    let input: ServiceInput = members::typed(SCHEMA.insert(input)?)?;
+    let new = new(input)?;
     let mut writer = app.store.write(&actor).await?;
-    let service = writer.create_service(input.into()).await?;
+    let service = writer.create_service(new).await?;
     let revision = writer.commit().await?;
     Ok(reply::written(StatusCode::CREATED, &ServiceBody::from(service), revision))
 }
@@ -277,9 +301,9 @@ pub async fn put(
     if given != &json!(value) {
         return Err(Error::violation(member, "must be what the path says"));
     }
-    let input: ServiceInput = members::typed(SCHEMA.insert(input)?)?;
+    let new = new(input)?;
     let mut writer = app.store.write(&actor).await?;
-    let service = writer.put_service(&service, input.into()).await?;
+    let service = writer.put_service(&service, new).await?;
     let revision = writer.commit().await?;
     Ok(reply::written(StatusCode::OK, &ServiceBody::from(service), revision))
 }
@@ -307,13 +331,15 @@ pub async fn update(
 ) -> Result<Response, Error> {
     let id = path::service(&app.store, &service).await?.id;
     let mut writer = app.store.write(&actor).await?;
-    // Read where nobody else can change it any more, because the members of `key_auth` merge with what they are now.
+    // Read where nobody else can change it any more, because the members of records merge with what they are now.
     let service = writer.service(id).await?;
-    let changes: ServiceChanges = members::typed(SCHEMA.update(input, &json!(ServiceBody::from(service)))?)?;
+    let checked = SCHEMA.check_update(input, &json!(ServiceBody::from(service)));
+    let changes: ServiceChanges = members::typed(service_oauth2::check(checked).finish()?)?;
     let patch = ServicePatch {
         name: changes.name,
         auto_approve: changes.auto_approve,
         key_auth: changes.key_auth.map(KeyAuthConfig::from),
+        oauth2: changes.oauth2.map(OAuth2Settings::from),
     };
     let service = writer.update_service(id, patch).await?;
     let revision = writer.commit().await?;
@@ -371,6 +397,6 @@ fn example() -> Value {
             "hide_credentials": false, "key_in_body": false, "key_in_header": true, "key_in_query": true,
             "key_names": ["apikey"], "run_on_preflight": true
         },
-        "name": "orders", "updated_at": 1_644_615_388
+        "name": "orders", "oauth2": null, "updated_at": 1_644_615_388
     })
 }

@@ -205,11 +205,11 @@ async fn a_deleted_service_takes_its_connections_along() {
 async fn the_settings_of_a_service_reach_its_record() {
     let test = TestStore::open().await;
     let world = World::make(&test).await;
-    let mut key_auth = world.service.key_auth.clone();
+    let mut key_auth = world.service.key_auth.clone().unwrap();
     key_auth.key_names = vec!["x-key".into()];
 
     let mut writer = test.write().await;
-    let patch = ServicePatch { key_auth: Some(key_auth.clone()), ..ServicePatch::default() };
+    let patch = ServicePatch { key_auth: Update::Set(key_auth.clone()), ..ServicePatch::default() };
     writer.update_service(world.service.id, patch).await.unwrap();
     writer.commit().await.unwrap();
 

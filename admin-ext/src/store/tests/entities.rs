@@ -4,8 +4,8 @@ use app_auth_core::ids::{CredentialId, ServiceId};
 use uuid::Uuid;
 
 use crate::model::{
-    ApplicationPatch, CredentialKind, CredentialSecret, DeveloperRef, DeveloperStatus, Email, NewConnection,
-    NewCredential, NewDeveloper, NewSecret, PageRequest, PlainSecret, ServiceRef, Update,
+    ApplicationPatch, CredentialKind, CredentialSecret, DeveloperRef, DeveloperStatus, Email, KeyAuthConfig,
+    NewConnection, NewCredential, NewDeveloper, NewSecret, PageRequest, PlainSecret, ServiceRef, Update,
 };
 use crate::store::{Entity, Limits, StoreError};
 use crate::testing::{TestStore, World, key_auth, new_application, new_service};
@@ -199,7 +199,8 @@ async fn values_that_break_a_rule_change_nothing() {
         Err(StoreError::Invalid(invalid)) if invalid.field == "redirect_uri"
     ));
     let mut service = new_service("bad");
-    service.key_auth.key_names = vec!["white space".into()];
+    service.key_auth =
+        Some(KeyAuthConfig { key_names: vec!["white space".into()], ..KeyAuthConfig::default() });
     assert!(matches!(
         writer.create_service(service).await,
         Err(StoreError::Invalid(invalid)) if invalid.field == "key_auth.key_names"

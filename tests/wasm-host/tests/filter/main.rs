@@ -15,4 +15,5 @@ mod query;
 mod support;
 mod sync;
 mod tokens;
+mod waiting;
 mod zone;

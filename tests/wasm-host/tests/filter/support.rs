@@ -17,7 +17,7 @@ pub const KEY: &str = "key-of-the-first-application";
 pub const SECOND: Duration = Duration::from_secs(1);
 
 /// The names by which upstreams learn who is calling.
-pub const IDENTITY_HEADERS: [&str; 9] = [
+pub const IDENTITY_HEADERS: [&str; 11] = [
     "X-Consumer-ID",
     "X-Consumer-Custom-ID",
     "X-Consumer-Username",
@@ -27,6 +27,8 @@ pub const IDENTITY_HEADERS: [&str; 9] = [
     "X-Developer-ID",
     "X-Connection-ID",
     "X-Auth-Strategy-ID",
+    "X-Authenticated-Scope",
+    "X-Authenticated-UserId",
 ];
 
 /// What Kong needs of a configuration: the service comes from the gateway.

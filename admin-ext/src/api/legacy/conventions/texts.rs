@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::model::{Email, MetaField, role, rules};
+use crate::model::{Email, MetaField, oauth2, role, rules};
 
 /// Text that either database can store.
 pub fn storable(text: &str) -> Result<(), String> {
@@ -106,6 +106,15 @@ pub fn realm(text: &str) -> Result<(), String> {
     }
 }
 
+/// One scope of an access token.
+pub fn scope(text: &str) -> Result<(), String> {
+    if oauth2::is_scope(text) {
+        Ok(())
+    } else {
+        Err("only printable ASCII characters without ' ', '\"' and '\\' may be used".into())
+    }
+}
+
 /// A credential's key or client id: visible to every place a gateway reads it from, so no control characters and no
 /// blank at either end.
 pub fn key(text: &str) -> Result<(), String> {
@@ -171,6 +180,11 @@ mod tests {
         );
         assert_table(key_name, &["apikey", "X-Api_Key9"], &["a b", "a:b", "ä"]);
         assert_table(realm, &["my realm"], &["a\"b", "a\\b", "a\nb", "ä"]);
+        assert_table(
+            scope,
+            &["email", "orders:read", "https://example.com/x"],
+            &["a b", "a\"b", "a\\b", "ä"],
+        );
         assert_table(key, &["abc", "a b", "ключ"], &[" a", "a ", "a\tb", "a\0b"]);
         assert_table(tag, &["blue", "größe"], &["a,b", "a/b", "a\nb"]);
         assert_table(line, &["My App"], &["a\nb"]);

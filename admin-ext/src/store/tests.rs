@@ -3,6 +3,7 @@
 mod derivation;
 mod entities;
 mod following;
+mod issuers;
 mod keeping;
 mod mails;
 mod products;

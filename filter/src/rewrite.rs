@@ -78,6 +78,13 @@ fn at_once(
     if identity.is_none() && Forged::scan(headers).is_empty() {
         return Ok(());
     }
+    if change.hide.is_none() && !headers.iter().any(|(name, _)| change.drops(name)) {
+        let ours = identity.into_iter().flat_map(IdentityHeaders::iter);
+        for (header, value) in ours {
+            host::add_header(header.name().as_bytes(), value)?;
+        }
+        return change.authorization.map_or(Ok(()), |value| host::add_header(AUTHORIZATION, value));
+    }
     let target = headers.first(":path").and_then(|target| change.target(target));
     let kept = headers.iter().filter(|(name, _)| !change.drops(name)).map(|(name, value)| {
         match (name, &target, body_size) {

@@ -106,11 +106,11 @@ impl KeyTtl {
 /// Whether a member of a configuration is a secret, by its name. Any member may be in one, passwords of the gateway's own
 /// client among them.
 fn is_secret(name: &str) -> bool {
+    const SECRET: [&str; 6] = ["secret", "password", "private", "passphrase", "jwk", "_values"];
     // The gateway itself sends them, with a caller's own id and secret.
     if name == "token_post_args_values" {
         return false;
     }
-    const SECRET: [&str; 6] = ["secret", "password", "private", "passphrase", "jwk", "_values"];
     SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word))
 }
 

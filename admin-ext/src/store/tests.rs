@@ -4,6 +4,7 @@ mod access_tokens;
 mod derivation;
 mod entities;
 mod following;
+mod issuers;
 mod keeping;
 mod mails;
 mod products;

@@ -1,6 +1,8 @@
 //! What a gateway asks the admin extension while a request waits: an issuer's keys, what an issuer says of an opaque token,
 //! and nothing at all for a moment.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use app_auth_core::calls;
 use app_auth_tests::admin::{Admin, Database};
@@ -168,6 +170,43 @@ async fn given_an_issuer_that_was_just_asked_when_its_keys_change_then_the_next_
         assert_eq!(scene.keys().await?, [kid]);
     }
     Ok(())
+}
+
+/// A gateway that takes its time to apply what it is told.
+async fn follow_slowly(admin: &Admin, moment: Duration) -> Result<()> {
+    let gateway = admin.gateway_client();
+    let mut applied = 0;
+    loop {
+        let path = format!("/gateway/v1/feed?after={applied}&wait=20&node=slow&version=1");
+        let page = gateway.get(&path).await?.expect(200)?.json();
+        tokio::time::sleep(moment).await;
+        applied = page["revision"].as_u64().context("no revision")?;
+    }
+}
+
+#[tokio::test]
+async fn given_a_gateway_that_applies_slowly_when_keys_have_changed_then_the_answer_waits_for_it()
+-> Result<()> {
+    let scene = Scene::start(Database::Sqlite, "100").await?;
+    scene.strategy(json!({})).await?;
+    wait_for_first_keys(&scene).await?;
+    let slowly = follow_slowly(&scene.admin, Duration::from_millis(300));
+    let asking = async {
+        let nodes = async || -> Result<Value> {
+            Ok(scene.admin.client().get("/gateway/v1/nodes").await?.expect(200)?.json())
+        };
+        let has_all = async || Ok(nodes().await?["data"][0]["lag"] == 0);
+        wait::until("the gateway to have everything", has_all).await?;
+        scene.idp.rotate("ES256", false).await?;
+        scene.refresh().await?.expect(200)?;
+        let known = nodes().await?;
+        assert_eq!(known["data"][0]["applied"], known["revision"], "{known}");
+        Ok(())
+    };
+    tokio::select! {
+        ended = slowly => ended,
+        done = asking => done,
+    }
 }
 
 #[tokio::test]

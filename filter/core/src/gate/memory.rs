@@ -6,7 +6,10 @@ use std::cell::{Cell, RefCell};
 use super::call::CallKey;
 use super::policy::PolicyCache;
 use crate::cache::Cache;
-use crate::ids::StrategyId;
+use crate::digest::KeyDigest;
+use crate::identity::Identity;
+use crate::ids::{Revision, ServiceId, StoreId, StrategyId};
+use crate::state::meta::Table;
 use crate::strategy::openid_connect::facts::Facts;
 use crate::token::KeyFingerprint;
 
@@ -16,6 +19,8 @@ const FACTS_BYTES: usize = 8 << 20;
 const CLIENTS_BYTES: usize = 1 << 20;
 /// Keys that were asked for in vain.
 const ASKED: usize = 4096;
+/// Memory for callers that were let in, in bytes of one generation.
+const CALLERS_BYTES: usize = 4 << 20;
 /// Most calls of one worker that requests wait for.
 pub const WAITING_MAX: usize = 1024;
 
@@ -65,6 +70,19 @@ pub enum ClientState {
     },
 }
 
+/// A caller that was let in, and the state of the node by which it was.
+pub(super) struct Caller {
+    pub state: NodeState,
+    pub identity: Identity,
+}
+
+/// As long as this does not move, no record does.
+pub(super) type NodeState = (StoreId, Option<Table>, Revision);
+
+fn weigh_caller(caller: &Caller) -> usize {
+    size_of::<Caller>() + size_of::<(KeyDigest, ServiceId)>() + caller.identity.custom_id.len()
+}
+
 fn weigh_known(known: &Known) -> usize {
     size_of::<Known>() + size_of::<TokenKey>() + known.token.len() + known.facts.weight()
 }
@@ -78,6 +96,7 @@ pub struct Memory {
     pub policies: RefCell<PolicyCache>,
     pub(super) tokens: RefCell<Cache<TokenKey, Known>>,
     pub(super) clients: RefCell<Cache<CallKey, ClientState>>,
+    pub(super) callers: RefCell<Cache<(KeyDigest, ServiceId), Caller>>,
     /// Until when a key counts as unknown without asking again.
     pub(super) asked: RefCell<Cache<CallKey, u64>>,
     waiting: Cell<usize>,
@@ -92,6 +111,7 @@ impl Default for Memory {
             policies: RefCell::default(),
             tokens: RefCell::new(Cache::new(FACTS_BYTES, weigh_known)),
             clients: RefCell::new(Cache::new(CLIENTS_BYTES, weigh_client)),
+            callers: RefCell::new(Cache::new(CALLERS_BYTES, weigh_caller)),
             asked: RefCell::new(Cache::new(ASKED, |_| 1)),
             waiting: Cell::new(0),
             verified: Cell::new(0),

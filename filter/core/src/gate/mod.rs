@@ -257,13 +257,32 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         strategy: StrategyId,
         service: ServiceId,
     ) -> Result<Option<Verdict>, Refusal> {
+        // Every change of a record moves the revision, so that what was decided at this one holds at this one. While a
+        // table is being replaced, records may be read from either.
+        let state = (meta.store, meta.serving, meta.revision);
+        let key = (*digest, service);
+        if meta.loading.is_none()
+            && let Some(known) = self.memory.callers.borrow_mut().get(&key)
+            && known.state == state
+            && known.identity.strategy == strategy
+        {
+            return Ok(Some(Verdict::Allow(known.identity.clone())));
+        }
         let bucket = self.reader.bucket(meta, digest)?;
         let Some(payload) = bucket.find(digest, Kind::Credential) else {
             // Where records had to be left out, an unknown credential may be a good one.
             return if meta.incomplete { Err(Unavailable::Incomplete.into()) } else { Ok(None) };
         };
         let credential = CredentialView::parse(payload).ok_or(Unavailable::UnknownFormat)?;
-        Ok(Some(decision::decide(&credential, strategy, service, || self.time())))
+        let verdict = decision::decide(&credential, strategy, service, || self.time());
+        if let Verdict::Allow(identity) = &verdict
+            && credential.expires_at().is_none()
+            && (meta.store, meta.serving, meta.revision) == state
+        {
+            let caller = memory::Caller { state, identity: identity.clone() };
+            self.memory.callers.borrow_mut().put(key, caller);
+        }
+        Ok(Some(verdict))
     }
 
     /// Without a clock everything that can expire has.

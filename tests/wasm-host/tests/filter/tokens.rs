@@ -106,24 +106,35 @@ fn kept_quiet(world: &World, outcome: &Outcome, token: &[u8]) -> bool {
 
 #[test]
 fn given_every_algorithm_when_a_good_token_comes_then_its_application_gets_in_on_every_host() {
-    for quirks in quirks() {
-        // The host that is not Kong is asked even if it cannot.
-        let (asks, native) = (!quirks.kong_properties, quirks.verifies_signatures);
+    let costs = quirks().map(|quirks| {
+        let kong = quirks.kong_properties;
         let mut world = world(quirks);
-        for algorithm in ALGORITHMS {
+        // The first token finds the issuer's keys not read yet.
+        send(&mut world, token(&header("EdDSA"), &json!({ "iss": ISSUER })).as_bytes());
+        ALGORITHMS.map(|algorithm| {
             let outcome = send(&mut world, good(algorithm).as_bytes());
-            let upstream = outcome.upstream();
-            let id = upstream.headers.all("X-Application-ID");
+            let id = outcome.upstream().headers.all("X-Application-ID");
             assert_eq!(id, [caller(1).application.to_string()], "{algorithm}");
             let asked = outcome.calls.get("proxy_call_foreign_function").copied().unwrap_or_default();
-            let can = algorithm.starts_with("RS") || algorithm.starts_with("ES");
-            assert_eq!(asked, u32::from(asks && can), "{algorithm}");
-            // What the worker has seen before costs no verification.
+            // A host that may have the function is asked, even if it turns out to have none.
+            assert_eq!(asked, u32::from(!kong && hosts_can(algorithm)), "{algorithm}");
+            // What the worker has seen before is not verified again.
             let again = send(&mut world, good(algorithm).as_bytes());
             assert!(again.allowed() && !again.calls.contains_key("proxy_call_foreign_function"));
-            assert!(again.instructions * 5 < outcome.instructions || (native && can), "{algorithm}");
-        }
+            (outcome.instructions, again.instructions)
+        })
+    });
+    let [_, envoy, alone] = costs;
+    for (index, algorithm) in ALGORITHMS.into_iter().enumerate() {
+        let ((own, seen), (native, _)) = (alone[index], envoy[index]);
+        assert!(own > seen * 5, "{algorithm}: seen before costs {seen}, verified {own}");
+        assert_eq!(own > native * 5, hosts_can(algorithm), "{algorithm}: by the host {native}, alone {own}");
     }
+}
+
+/// What Envoy's function verifies.
+fn hosts_can(algorithm: &str) -> bool {
+    algorithm.starts_with("RS") || algorithm.starts_with("ES")
 }
 
 /// Tokens of which every single one must be refused.
@@ -242,7 +253,7 @@ fn given_any_attack_on_tokens_when_it_comes_to_any_host_then_it_gets_401_soon_an
             assert_eq!(outcome.status(), 401, "{what}");
             let challenge = outcome.local().header("www-authenticate").unwrap_or_default();
             assert!(
-                challenge.contains("Bearer") && challenge.contains("invalid_token"),
+                challenge.contains("Bearer") && challenge.contains("error=\"invalid_"),
                 "{what}: {challenge}"
             );
             assert!(kept_quiet(&world, &outcome, token.as_bytes()), "{what}: told");
@@ -256,11 +267,11 @@ fn given_any_attack_on_tokens_when_it_comes_to_any_host_then_it_gets_401_soon_an
 fn given_any_bytes_as_a_token_when_they_come_to_any_host_then_only_what_a_key_signed_gets_in() {
     let mut hosts = hosts();
     let mut let_in = 0;
-    fuzz::each(400, |seed| {
+    fuzz::each(1500, |seed| {
         let case = fuzz::case(seed);
-        // What no gateway takes for a header.
-        let sendable = |byte: &u8| !matches!(byte, 0 | b'\r' | b'\n');
-        let token: Vec<_> = case.token.iter().copied().filter(sendable).collect();
+        // What no gateway takes for a header becomes what no token has.
+        let sendable = |byte: u8| if matches!(byte, 0 | b'\r' | b'\n') { b'?' } else { byte };
+        let token: Vec<_> = case.token.iter().copied().map(sendable).collect();
         let statuses = hosts.each_mut().map(|world| {
             let outcome = send(world, &token);
             assert!(kept_quiet(world, &outcome, &token), "told");

@@ -153,7 +153,7 @@ pub fn check(mut checked: Checked) -> Checked {
         .map(|name| ((*name).to_owned(), Problems::Here(format!("not supported; use {SUPPORTED_FLOWS}"))))
         .collect();
     let mut entity = None;
-    if !FLOWS.iter().any(|name| on(&name)) {
+    if !FLOWS.iter().any(on) {
         let names = FLOWS.join(", ");
         entity = Some(Problems::entity(format!("at least one of these fields must be true: {names}")));
     }

@@ -47,7 +47,7 @@ impl Stage {
         Self { test, world, service, client, client_id }
     }
 
-    fn new(&self) -> NewAccessToken {
+    fn wanted(&self) -> NewAccessToken {
         NewAccessToken {
             service: self.service.id,
             global: false,
@@ -107,7 +107,7 @@ impl Stage {
 async fn a_token_has_a_record_until_it_expires_and_can_be_refreshed_until_that_is_over_too() {
     let stage = Stage::make().await;
     let store: &Store = &stage.test.store;
-    let given = stage.give(stage.new()).await.unwrap();
+    let given = stage.give(stage.wanted()).await.unwrap();
     let refresh = given.refresh_token.clone().unwrap();
 
     let record = stage.record(&given).await.unwrap();
@@ -131,7 +131,7 @@ async fn a_token_has_a_record_until_it_expires_and_can_be_refreshed_until_that_i
     assert!(store.refreshable(&given.access_token).await.unwrap().is_none(), "it is no refresh token");
 
     // It replaces the other once, and no more.
-    let replacing = || NewAccessToken { replaces: Some(known.id), ..stage.new() };
+    let replacing = || NewAccessToken { replaces: Some(known.id), ..stage.wanted() };
     assert!(stage.give(replacing()).await.is_some());
     assert!(stage.give(replacing()).await.is_none());
     assert!(store.refreshable(&refresh).await.unwrap().is_none());
@@ -145,9 +145,9 @@ async fn a_token_has_a_record_until_it_expires_and_can_be_refreshed_until_that_i
 #[tokio::test]
 async fn of_too_many_tokens_of_a_client_the_oldest_ends() {
     let stage = Stage::make().await;
-    let oldest = stage.give(stage.new()).await.unwrap();
+    let oldest = stage.give(stage.wanted()).await.unwrap();
     stage.test.clock.advance(1);
-    let next = stage.give(stage.new()).await.unwrap();
+    let next = stage.give(stage.wanted()).await.unwrap();
     // The others are there without their records, because that is quicker.
     let mut writer = stage.test.write().await;
     for number in 2..TOKENS_MAX {
@@ -167,7 +167,7 @@ async fn of_too_many_tokens_of_a_client_the_oldest_ends() {
     writer.commit().await.unwrap();
 
     stage.test.clock.advance(1);
-    let newest = stage.give(stage.new()).await.unwrap();
+    let newest = stage.give(stage.wanted()).await.unwrap();
 
     assert_eq!(stage.operation(&oldest).await, Some(Operation::Delete(Kind::Token)));
     assert!(stage.record(&next).await.is_some());
@@ -179,8 +179,8 @@ async fn of_too_many_tokens_of_a_client_the_oldest_ends() {
 async fn what_a_token_rests_on_takes_it_along_and_nothing_else() {
     for ending in ["oauth2", "service", "credential", "application", "developer"] {
         let stage = Stage::make().await;
-        let here = stage.give(stage.new()).await.unwrap();
-        let everywhere = stage.give(NewAccessToken { global: true, ..stage.new() }).await.unwrap();
+        let here = stage.give(stage.wanted()).await.unwrap();
+        let everywhere = stage.give(NewAccessToken { global: true, ..stage.wanted() }).await.unwrap();
         assert_eq!(stage.record(&everywhere).await.unwrap().service, None);
 
         let (developer, application) = (stage.world.developer.id, stage.world.application.id);
@@ -210,7 +210,7 @@ async fn what_a_token_rests_on_takes_it_along_and_nothing_else() {
 
 /// What was read before the change counts no more.
 async fn store_gives_nothing(stage: &Stage) -> bool {
-    stage.give(stage.new()).await.is_none()
+    stage.give(stage.wanted()).await.is_none()
 }
 
 #[tokio::test]

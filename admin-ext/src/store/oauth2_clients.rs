@@ -2,11 +2,12 @@
 
 use app_auth_core::digest::KeyDigest;
 use app_auth_core::ids::{CredentialId, StrategyId};
+use serde_json::json;
 use sqlx::any::AnyRow;
 
 use super::credentials::{ClientSettings, Sealed};
 use super::sql::Columns as _;
-use super::{Actor, Result, Store, StoreError};
+use super::{Actor, Entity, Result, Store, StoreError};
 use crate::model::{ClientType, CredentialKind, PlainSecret};
 
 /// An `oauth2` credential of an application.
@@ -91,6 +92,8 @@ impl Store {
             .bind(settings)
             .execute(writer.conn())
             .await?;
+        let view = json!({ "client_secret": "(hashed)" });
+        writer.audit(Entity::Credential, "update", id.0, None, Some(view)).await?;
         writer.commit().await.map(drop)
     }
 

@@ -29,9 +29,9 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(1);
             "body": "grant_type=client_credentials&client_id=myclient&client_secret=mysecret"})),
     responses(
         (status = 200, description = "What the caller gets: status, headers and body.", body = serde_json::Value),
-        (status = 400, description = "It is no such request, or too long.", body = Problem),
+        (status = 400, description = "It is no such request, or too long.", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid gateway token."),
-        (status = 404, description = "Callers of the service get no tokens.", body = Problem),
+        (status = 404, description = "Callers of the service get no tokens.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn token(State(app): State<App>, body: Bytes) -> Result<Json<TokenAnswer>, Problem> {

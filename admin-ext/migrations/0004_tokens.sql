@@ -37,3 +37,6 @@ ALTER TABLE issuers ADD COLUMN ended BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE issuers ADD COLUMN wanted BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE issuers ADD COLUMN began_at BIGINT;
 ALTER TABLE issuers ADD COLUMN ended_at BIGINT;
+
+-- By which rules the records were derived; what an earlier version derived is derived again at the next start.
+ALTER TABLE head ADD COLUMN derivation BIGINT NOT NULL DEFAULT 0;

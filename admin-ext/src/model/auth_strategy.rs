@@ -167,7 +167,9 @@ impl AuthStrategy {
 
     /// How the gateway checks tokens; `None` for another type of strategy.
     pub fn openid_connect(&self) -> Option<OpenIdConnectConfig> {
-        (self.strategy_type == StrategyType::OpenIdConnect).then(|| self.members()).flatten()
+        // A member that was sealed when it still counted as a secret is none now.
+        let open = || self.whole_config().into_iter().filter(|(name, _)| !is_secret(name)).collect();
+        (self.strategy_type == StrategyType::OpenIdConnect).then(|| members(&open())).flatten()
     }
 
     /// What a gateway would make of a configuration of tokens; `None` if it can make nothing of it.

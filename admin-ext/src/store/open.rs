@@ -145,6 +145,7 @@ impl Store {
         let mut writer = self.write(&actor).await?;
         writer.make_default_portal().await?;
         writer.follow_blocking().await?;
+        writer.follow_derivation().await?;
         writer.commit().await?;
         Ok(())
     }

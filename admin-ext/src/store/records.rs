@@ -52,7 +52,34 @@ pub(super) fn parse_kind(text: &str) -> Result<Kind> {
     }
 }
 
+/// How records are derived. Counts up when the same entities come to other records than before.
+const DERIVATION: i64 = 1;
+
 impl Writer {
+    /// Has derived again what an earlier version of this program derived in its own way.
+    pub(super) async fn follow_derivation(&mut self) -> Result<()> {
+        let row = sqlx::query("SELECT derivation FROM head WHERE id = 1").fetch_one(self.conn()).await?;
+        if row.int("derivation")? == DERIVATION {
+            return Ok(());
+        }
+        sqlx::query("UPDATE head SET derivation = $1 WHERE id = 1")
+            .bind(DERIVATION)
+            .execute(self.conn())
+            .await?;
+        // 1: applications are found by their `custom_id`, strategies and issuers say more.
+        let applications = "SELECT id FROM applications WHERE custom_id IS NOT NULL";
+        for row in sqlx::query(applications).fetch_all(self.conn()).await? {
+            self.touch_application(ApplicationId(row.uuid("id")?));
+        }
+        for row in sqlx::query("SELECT id FROM services").fetch_all(self.conn()).await? {
+            self.touch_service(ServiceId(row.uuid("id")?));
+        }
+        for row in sqlx::query("SELECT issuer FROM issuers").fetch_all(self.conn()).await? {
+            self.touch_issuer(&row.text("issuer")?);
+        }
+        Ok(())
+    }
+
     /// Brings the records of everything that was touched up to date.
     pub(super) async fn derive_records(&mut self) -> Result<()> {
         let mut derived = BTreeMap::new();

@@ -4,6 +4,7 @@ use app_auth_core::calls::RefreshIssuer;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -27,6 +28,7 @@ pub struct Known {}
         (status = 200, description = "What could be learned in time is in force.", body = Known),
         (status = 400, description = "The body is not as it must be.", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid gateway token.", body = serde_json::Value),
+        (status = 503, description = "It takes longer than a request can wait.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No strategy names the issuer.", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -41,8 +43,12 @@ pub async fn refresh(State(app): State<App>, body: Bytes) -> Result<Json<Known>,
         IssuerRefreshed::Unknown => "unknown",
     };
     metrics::counter!("app_auth_admin_issuer_refreshes_total", "outcome" => outcome).increment(1);
-    if refreshed == IssuerRefreshed::Unknown {
-        return Err(Problem::not_found("no strategy names the issuer"));
+    match refreshed {
+        IssuerRefreshed::Unknown => Err(Problem::not_found("no strategy names the issuer")),
+        IssuerRefreshed::Late => {
+            let detail = "what the issuer has to say did not come in time";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", detail))
+        }
+        IssuerRefreshed::Fetched | IssuerRefreshed::Failed => Ok(Json(Known {})),
     }
-    Ok(Json(Known {}))
 }

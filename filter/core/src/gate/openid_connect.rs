@@ -158,11 +158,12 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
             return Looked::Facts(facts);
         }
         let introspects = at.this.takes(INTROSPECTION);
-        let signed = token::is_jws(token);
-        if signed && bearer && !(introspects && at.this.config.introspect_jwt_tokens) {
+        let both = introspects && at.this.config.introspect_jwt_tokens;
+        // Where nobody is asked about opaque tokens, one that is not signed fails like any other.
+        if bearer && !both && (!introspects || token::is_jws(token)) {
             return self.verify(at, meta, key, token);
         }
-        if introspects && (!signed || at.this.config.introspect_jwt_tokens) {
+        if both || (introspects && !token::is_jws(token)) {
             return self.introspect(at, meta, key, token);
         }
         Looked::Tried(no(Unauthenticated::InvalidToken))

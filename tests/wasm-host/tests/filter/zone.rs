@@ -129,6 +129,12 @@ fn evicted_keys_vanish_silently_and_are_503_until_loaded_again() {
         assert_ne!(world.send(&with_key("unknown")).status(), 200);
         world.run(SECOND / 4);
     }
+    // What is gone is found by who asks for it; a worker does not ask for callers it remembers.
+    for worker in [0, 1] {
+        for key in [KEY, "key-300", "unknown"] {
+            world.send_to(worker, &with_key(key));
+        }
+    }
     world.run(SECOND * 30);
     assert_eq!((world.status(), world.status_of("key-300"), world.status_of("unknown")), (200, 200, 401));
 }

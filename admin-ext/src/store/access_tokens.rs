@@ -1,7 +1,7 @@
 //! Access tokens of Kong's OAuth 2.0 in the database, and their records. Only digests of tokens are kept, so that none
 //! can be read again. Whether a token is to be given out is not decided here.
 
-use app_auth_core::digest::KeyDigest;
+use app_auth_core::digest::{KeyDigest, Masked};
 use app_auth_core::ids::{ApplicationId, CredentialId, Revision, ServiceId};
 use app_auth_core::record::{Record, TokenRecord};
 use sqlx::AssertSqlSafe;
@@ -195,7 +195,11 @@ impl Store {
             credential: new.client_digest,
             service,
             expires_at: access_ends_at.map(|at| u64::try_from(at.0).unwrap_or(0)),
-            client_id: new.client_id.expose().to_owned(),
+            client_id: Masked::new(
+                &self.id(),
+                access_token.expose().as_bytes(),
+                new.client_id.expose().as_bytes(),
+            ),
             scope: new.scope,
             authenticated_userid: new.authenticated_userid,
         });

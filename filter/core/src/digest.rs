@@ -73,6 +73,42 @@ impl KeyDigest {
     }
 }
 
+/// A text that only whoever has the token can read: it is combined with a stream that the token gives, which nothing else
+/// is ever combined with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Masked(Vec<u8>);
+
+impl Masked {
+    pub fn new(store: &StoreId, token: &[u8], text: &[u8]) -> Self {
+        Self(combine(store, token, text))
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Masks a text, or reads a masked one.
+pub(crate) fn combine(store: &StoreId, token: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut stream = vec![0; text.len()];
+    let mut hasher = blake3::Hasher::new_keyed(&store.0);
+    hasher.update(b"m").update(token).finalize_xof().fill(&mut stream);
+    stream.iter().zip(text).map(|(a, b)| a ^ b).collect()
+}
+
+impl Serialize for Masked {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Masked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        URL_SAFE_NO_PAD.decode(text.as_bytes()).map(Self).map_err(D::Error::custom)
+    }
+}
+
 impl fmt::Display for KeyDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&URL_SAFE_NO_PAD.encode(self.0))

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::KeyDigest;
+use crate::digest::{KeyDigest, Masked};
 use crate::ids::{ApplicationId, ConnectionId, ConsumerId, CredentialId, DeveloperId, ServiceId, StrategyId};
 
 /// A record of the feed. On the wire `{"credential": {…}}`, `{"service": {…}}`, `{"issuer": {…}}` or `{"token": {…}}`.
@@ -137,8 +137,9 @@ pub struct TokenRecord {
     /// Milliseconds since the Unix epoch; from that instant on the token is unknown. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
-    /// At most [`TokenRecord::TEXT_MAX`] bytes, as the two below.
-    pub client_id: String,
+    /// At most [`TokenRecord::TEXT_MAX`] bytes, as the two below. To be read with the token only, because where keys are
+    /// asked for a client's id is one.
+    pub client_id: Masked,
     /// Words with a space between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,

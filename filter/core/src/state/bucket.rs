@@ -4,8 +4,8 @@
 use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::digest::KeyDigest;
-use crate::ids::{ApplicationId, ConnectionId, ConsumerId, CredentialId, DeveloperId, ServiceId};
+use crate::digest::{self, KeyDigest};
+use crate::ids::{ApplicationId, ConnectionId, ConsumerId, CredentialId, DeveloperId, ServiceId, StoreId};
 use crate::record::{ConnectionStatus, CredentialRecord, Kind, Record, TokenRecord};
 use crate::state::policy;
 
@@ -132,9 +132,12 @@ fn encode_credential(record: &CredentialRecord) -> Result<Vec<u8>, TooLarge> {
 }
 
 fn encode_token(record: &TokenRecord) -> Result<Vec<u8>, TooLarge> {
-    let texts =
-        [Some(record.client_id.as_str()), record.scope.as_deref(), record.authenticated_userid.as_deref()];
-    let length = |text: Option<&str>| {
+    let texts = [
+        Some(record.client_id.as_bytes()),
+        record.scope.as_deref().map(str::as_bytes),
+        record.authenticated_userid.as_deref().map(str::as_bytes),
+    ];
+    let length = |text: Option<&[u8]>| {
         let length = text.unwrap_or_default().len();
         if length > TokenRecord::TEXT_MAX {
             Err(TooLarge)
@@ -159,7 +162,7 @@ fn encode_token(record: &TokenRecord) -> Result<Vec<u8>, TooLarge> {
         service: record.service.map_or([0; 16], |service| *service.as_bytes()),
     };
     let mut payload = layout.as_bytes().to_vec();
-    texts.into_iter().flatten().for_each(|text| payload.extend_from_slice(text.as_bytes()));
+    texts.into_iter().flatten().for_each(|text| payload.extend_from_slice(text));
     Ok(payload)
 }
 
@@ -270,7 +273,7 @@ pub struct ConnectionView {
 /// A token's record, read in place.
 pub struct TokenView<'a> {
     layout: &'a TokenLayout,
-    pub client_id: &'a [u8],
+    client_id: &'a [u8],
     scope: &'a [u8],
     user: &'a [u8],
 }
@@ -283,6 +286,11 @@ impl<'a> TokenView<'a> {
         let (scope, rest) = rest.split_at_checked(usize::from(layout.scope_length.get()))?;
         let (user, rest) = rest.split_at_checked(usize::from(layout.user_length.get()))?;
         rest.is_empty().then_some(Self { layout, client_id, scope, user })
+    }
+
+    /// The client's id, which only the token makes readable.
+    pub fn client_id(&self, store: &StoreId, token: &[u8]) -> Vec<u8> {
+        digest::combine(store, token, self.client_id)
     }
 
     /// Where the client's record is kept.

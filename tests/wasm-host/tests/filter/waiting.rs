@@ -1,9 +1,9 @@
 //! Requests that wait for somebody's answer: an issuer that gives a token for a client, the admin extension that gives out
 //! tokens and asks issuers. On both kinds of host, with the answers that come and those that do not.
 
-use app_auth_core::digest::KeyDigest;
+use app_auth_core::digest::{KeyDigest, Masked};
 use app_auth_core::feed::Operation;
-use app_auth_core::ids::StrategyId;
+use app_auth_core::ids::{StoreId, StrategyId};
 use app_auth_core::record::{
     CredentialRecord, IssuerRecord, OAuth2Config, OpenIdConnectConfig, Record, Strategy, StrategyConfig,
     TokenRecord,
@@ -209,7 +209,8 @@ fn oauth2(token: &TokenRecord, client: &CredentialRecord, config: &OAuth2Config)
         let store = world.admin.store;
         let credential = KeyDigest::of_api_key(&store, StrategyId::KEY_AUTH, b"client");
         put(&mut world, credential, Record::Credential(client.clone()));
-        let record = TokenRecord { credential, ..token.clone() };
+        let client_id = Masked::new(&store, b"tok", b"client");
+        let record = TokenRecord { credential, client_id, ..token.clone() };
         put(&mut world, KeyDigest::of_access_token(&store, b"tok"), Record::Token(record));
         world.settle();
         world
@@ -221,7 +222,7 @@ fn known() -> TokenRecord {
         credential: KeyDigest([0; 32]),
         service: Some(SERVICE),
         expires_at: None,
-        client_id: "client".into(),
+        client_id: Masked::new(&StoreId([0; 32]), b"", b""),
         scope: Some("read write".into()),
         authenticated_userid: Some("joe".into()),
     }

@@ -21,13 +21,6 @@ mod abi {
             value_size: *mut usize,
         ) -> u32;
         pub fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
-        pub fn proxy_add_header_map_value(
-            map: u32,
-            key: *const u8,
-            key_size: usize,
-            value: *const u8,
-            value_size: usize,
-        ) -> u32;
         pub fn proxy_replace_header_map_value(
             map: u32,
             key: *const u8,
@@ -192,20 +185,6 @@ const fn check(status: u32) -> Result<(), Refused> {
 pub fn set_headers(block: &[u8]) -> Result<(), Refused> {
     // SAFETY: a live slice; the host only reads.
     check(unsafe { abi::proxy_set_header_map_pairs(REQUEST_HEADERS, block.as_ptr(), block.len()) })
-}
-
-/// Adds a request header to those of its name that are there.
-pub fn add_header(name: &[u8], value: &[u8]) -> Result<(), Refused> {
-    // SAFETY: live slices; the host only reads.
-    check(unsafe {
-        abi::proxy_add_header_map_value(
-            REQUEST_HEADERS,
-            name.as_ptr(),
-            name.len(),
-            value.as_ptr(),
-            value.len(),
-        )
-    })
 }
 
 /// Sets a request header; on one host only its first copy.

@@ -31,7 +31,7 @@ impl Change<'_> {
 
     /// The target without the arguments that are to be hidden; `None`: it has none.
     fn target(&self, target: &[u8]) -> Option<Vec<u8>> {
-        without_all(target, self.hide?, |target, name| query::target_without(target, name))
+        without_all(target, self.hide?, query::target_without)
     }
 }
 
@@ -77,13 +77,6 @@ fn at_once(
 ) -> Result<(), Refused> {
     if identity.is_none() && Forged::scan(headers).is_empty() {
         return Ok(());
-    }
-    if change.hide.is_none() && !headers.iter().any(|(name, _)| change.drops(name)) {
-        let ours = identity.into_iter().flat_map(IdentityHeaders::iter);
-        for (header, value) in ours {
-            host::add_header(header.name().as_bytes(), value)?;
-        }
-        return change.authorization.map_or(Ok(()), |value| host::add_header(AUTHORIZATION, value));
     }
     let target = headers.first(":path").and_then(|target| change.target(target));
     let kept = headers.iter().filter(|(name, _)| !change.drops(name)).map(|(name, value)| {

@@ -1,6 +1,6 @@
 //! Access tokens that were given out: how long they last, how many there are, and what ends them.
 
-use app_auth_core::digest::KeyDigest;
+use app_auth_core::digest::{KeyDigest, Masked};
 use app_auth_core::feed::Operation;
 use app_auth_core::ids::{Revision, ServiceId};
 use app_auth_core::record::{Kind, Record, TokenRecord};
@@ -112,10 +112,9 @@ async fn a_token_has_a_record_until_it_expires_and_can_be_refreshed_until_that_i
 
     let record = stage.record(&given).await.unwrap();
     assert_eq!(record.credential, stage.client.digest);
-    assert_eq!(
-        (record.service, record.client_id.as_str()),
-        (Some(stage.service.id), stage.client_id.expose())
-    );
+    let (token, client_id) = (given.access_token.expose(), stage.client_id.expose());
+    let masked = Masked::new(&store.id(), token.as_bytes(), client_id.as_bytes());
+    assert_eq!((record.service, record.client_id), (Some(stage.service.id), masked));
     assert_eq!(record.expires_at, Some(store.now().plus_millis(10_000).0.unsigned_abs()));
     assert_eq!(record.scope.as_deref(), Some("email"));
     assert_eq!(record.authenticated_userid.as_deref(), Some("id123"));

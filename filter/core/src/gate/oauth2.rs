@@ -58,7 +58,7 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         }
         Ok(match self.verdict(meta, &token.credential(), strategy, service)? {
             Some(Verdict::Allow(identity)) => Tried::Settled(Outcome::Allow {
-                identity: identified(identity, &token, token.client_id(&meta.store, &shown)),
+                identity: identified(identity, &token, &token.client_id(&meta.store, &shown)),
                 hide: config.hide_credentials.then(|| Hide {
                     header: in_header.then(|| config.auth_header_name.clone()),
                     arguments: vec![oauth2::TOKEN.to_owned()],
@@ -136,12 +136,12 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
 }
 
 /// The identity with what the token says of it.
-fn identified(identity: Identity, token: &TokenView<'_>, client_id: Vec<u8>) -> Identity {
+fn identified(identity: Identity, token: &TokenView<'_>, client_id: &[u8]) -> Identity {
     // The admin extension gives out none of these with a control character, and none may become a header.
     let text =
         |text: Option<&[u8]>| text.filter(|text| !text.iter().any(u8::is_ascii_control)).map(<[u8]>::to_vec);
     let authenticated =
         Authenticated { scope: text(token.scope()), userid: text(token.authenticated_userid()) };
-    let client = text(Some(&client_id)).unwrap_or_default();
+    let client = text(Some(client_id)).unwrap_or_default();
     Identity { credential: CredentialIdentifier::Client(client), authenticated, ..identity }
 }

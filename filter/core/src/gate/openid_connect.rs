@@ -54,7 +54,11 @@ struct At<'a> {
 /// What came of looking at a token.
 enum Looked {
     Facts(Rc<Facts>),
-    Tried(Tried),
+    Tried(Box<Tried>),
+}
+
+fn tried(tried: Tried) -> Looked {
+    Looked::Tried(Box::new(tried))
 }
 
 fn no(cause: Unauthenticated) -> Tried {
@@ -117,7 +121,7 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
     ) -> Result<Tried, Refusal> {
         let facts = match looked {
             Looked::Facts(facts) => facts,
-            Looked::Tried(tried) => return Ok(tried),
+            Looked::Tried(tried) => return Ok(*tried),
         };
         match facts.check(&at.this.config, at.now) {
             Ok(()) => {}
@@ -151,7 +155,7 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
     /// What is known of a token, or can be found out.
     fn look_at(&self, at: At<'_>, meta: &Meta, token: &[u8], bearer: bool) -> Looked {
         if token.len() > TOKEN_MAX {
-            return Looked::Tried(no(Unauthenticated::InvalidToken));
+            return tried(no(Unauthenticated::InvalidToken));
         }
         let key = TokenKey::new(at.strategy, token);
         if let Some(facts) = self.recall(at, &key, token) {
@@ -166,7 +170,7 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         if both || (introspects && !token::is_jws(token)) {
             return self.introspect(at, meta, key, token);
         }
-        Looked::Tried(no(Unauthenticated::InvalidToken))
+        tried(no(Unauthenticated::InvalidToken))
     }
 
     /// What the worker remembers of a token, if all of it still holds.
@@ -211,12 +215,12 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         self.memory.verified.set(self.memory.verified.get().saturating_add(1));
         let verified = match token::verify(token, &at.issuer.keys, self.native, of_issuer) {
             Ok(verified) => verified,
-            Err(TokenFault::UnknownKey) => return Looked::Tried(self.ask_for_key(at, token)),
-            Err(_) => return Looked::Tried(no(Unauthenticated::InvalidToken)),
+            Err(TokenFault::UnknownKey) => return tried(self.ask_for_key(at, token)),
+            Err(_) => return tried(no(Unauthenticated::InvalidToken)),
         };
         let of = (&meta.store, at.strategy);
         let Ok(facts) = Facts::of(&verified.claims, Vouched::BySignature, config, name, of) else {
-            return Looked::Tried(no(Unauthenticated::InvalidToken));
+            return tried(no(Unauthenticated::InvalidToken));
         };
         let facts = Rc::new(facts);
         self.remember(at, key, token, Some(verified.key), &facts);
@@ -246,32 +250,32 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         let text =
             std::str::from_utf8(token).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
         let Some(text) = text.filter(|text| !text.is_empty()) else {
-            return Looked::Tried(no(Unauthenticated::InvalidToken));
+            return tried(no(Unauthenticated::InvalidToken));
         };
         let ask = call::key(ASK, &[at.strategy.as_bytes(), token]);
         if self.memory.asked.borrow_mut().get(&ask).is_some_and(|until| at.now < *until) {
-            return Looked::Tried(no(Unauthenticated::InvalidToken));
+            return tried(no(Unauthenticated::InvalidToken));
         }
         let Some(answer) = at.request.progress.answer(&ask) else {
             let question = Introspect { strategy: at.strategy, token: text.to_owned() };
-            return Looked::Tried(ask_admin(ask, INTROSPECT, &question));
+            return tried(ask_admin(ask, INTROSPECT, &question));
         };
         let claims = match answer.status {
             Some(200) => Claims::from_json(&answer.body).ok(),
             // The issuer, or the way to it.
-            Some(_) => return Looked::Tried(unavailable(Unavailable::IssuerAway)),
-            None => return Looked::Tried(unavailable(Unavailable::AdminAway)),
+            Some(_) => return tried(unavailable(Unavailable::IssuerAway)),
+            None => return tried(unavailable(Unavailable::AdminAway)),
         };
         let active = |claims: &Claims| claims.at(&["active".to_owned()]).and_then(serde_json::Value::as_bool);
         let Some(claims) = claims.filter(|claims| active(claims) == Some(true)) else {
             if at.this.config.cache_introspection {
                 self.memory.asked.borrow_mut().put(ask, at.now.saturating_add(INACTIVE_TOKEN));
             }
-            return Looked::Tried(no(Unauthenticated::InvalidToken));
+            return tried(no(Unauthenticated::InvalidToken));
         };
         let (config, of) = (&at.this.config, (&meta.store, at.strategy));
         let facts = Facts::of(&claims, Vouched::ByIssuer, config, &at.issuer.record.issuer, of);
-        let Ok(facts) = facts.map(Rc::new) else { return Looked::Tried(no(Unauthenticated::InvalidToken)) };
+        let Ok(facts) = facts.map(Rc::new) else { return tried(no(Unauthenticated::InvalidToken)) };
         if config.cache_introspection {
             self.remember(at, key, token, None, &facts);
         }
@@ -290,20 +294,20 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         let key = call::key(EXCHANGE, &[&at.this.tag, client.id, client.secret]);
         let granted = match self.granted(at, key, client) {
             Ok(granted) => granted,
-            Err(tried) => return Ok(tried),
+            Err(tried) => return Ok(*tried),
         };
         let looked = self.look_at(at, meta, granted.token.as_bytes(), true);
         let tried = self.admit(at, meta, service, looked, place, Some(&granted.token))?;
         if granted.kept && matches!(&tried, Tried::No(No::Unauthenticated(_))) {
             // It has ended before its time, or its key has gone: the client is as good as it was, and gets another.
             self.memory.clients.borrow_mut().remove(&key);
-            return Ok(self.ask_issuer(at, key, client));
+            return Ok(ask_issuer(at, key, client));
         }
         Ok(tried)
     }
 
     /// The token that stands for a client.
-    fn granted(&self, at: At<'_>, key: CallKey, client: Client<'_>) -> Result<Granted, Tried> {
+    fn granted(&self, at: At<'_>, key: CallKey, client: Client<'_>) -> Result<Granted, Box<Tried>> {
         if let Some(answer) = at.request.progress.answer(&key) {
             return self.take_grant(at, key, exchange::read(answer));
         }
@@ -312,7 +316,7 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
                 return Ok(Granted { token: token.clone(), kept: true });
             }
             Some(ClientState::Refused { until }) if at.now < *until => {
-                return Err(no(Unauthenticated::InvalidClient));
+                return Err(no(Unauthenticated::InvalidClient).into());
             }
             Some(ClientState::Asking { since }) => Some(*since),
             _ => None,
@@ -321,12 +325,12 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         if since.is_some_and(|since| at.now < since.saturating_add(patience))
             && let Some(pause) = pause(at, key)
         {
-            return Err(pause);
+            return Err(pause.into());
         }
-        Err(self.ask_issuer(at, key, client))
+        Err(ask_issuer(at, key, client).into())
     }
 
-    fn take_grant(&self, at: At<'_>, key: CallKey, exchanged: Exchanged) -> Result<Granted, Tried> {
+    fn take_grant(&self, at: At<'_>, key: CallKey, exchanged: Exchanged) -> Result<Granted, Box<Tried>> {
         let mut clients = self.memory.clients.borrow_mut();
         match exchanged {
             Exchanged::Token { token, expires_in } => {
@@ -343,20 +347,9 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
             Exchanged::Refused => {
                 let until = at.now.saturating_add(REFUSED_CLIENT);
                 clients.put(key, ClientState::Refused { until });
-                Err(no(Unauthenticated::InvalidClient))
+                Err(no(Unauthenticated::InvalidClient).into())
             }
-            Exchanged::Failed => Err(unavailable(Unavailable::IssuerAway)),
-        }
-    }
-
-    fn ask_issuer(&self, at: At<'_>, key: CallKey, client: Client<'_>) -> Tried {
-        // What was asked for this request already is not asked again.
-        if at.request.progress.answer(&key).is_some() {
-            return no(Unauthenticated::InvalidToken);
-        }
-        match exchange::request(&at.this.config, &at.issuer.record, client, key) {
-            Some(call) => Tried::Call(call),
-            None => unavailable(Unavailable::UnknownIssuer),
+            Exchanged::Failed => Err(unavailable(Unavailable::IssuerAway).into()),
         }
     }
 
@@ -373,6 +366,17 @@ struct Granted {
     token: Rc<str>,
     /// Some time ago.
     kept: bool,
+}
+
+fn ask_issuer(at: At<'_>, key: CallKey, client: Client<'_>) -> Tried {
+    // What was asked for this request already is not asked again.
+    if at.request.progress.answer(&key).is_some() {
+        return no(Unauthenticated::InvalidToken);
+    }
+    match exchange::request(&at.this.config, &at.issuer.record, client, key) {
+        Some(call) => Tried::Call(call),
+        None => unavailable(Unavailable::UnknownIssuer),
+    }
 }
 
 /// A pause, while another request asks the issuer. `None`: there is nobody to give one, or it has been long enough.

@@ -37,7 +37,7 @@ pub fn is_token_endpoint(headers: &HeaderMap<'_>) -> bool {
 pub fn present<'a>(config: &OAuth2Config, headers: &HeaderMap<'a>, body: Body<'a>) -> Presented<'a> {
     match headers.find(&config.auth_header_name) {
         Found::One(value) => {
-            if let Some(token) = of_header(value) {
+            if let Some(token) = of_header(&value) {
                 return Presented::Token { token, in_header: true };
             }
         }
@@ -63,7 +63,7 @@ pub fn present<'a>(config: &OAuth2Config, headers: &HeaderMap<'a>, body: Body<'a
 }
 
 /// `Bearer …`, `token …`, or the token by itself.
-fn of_header(value: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
+fn of_header(value: &[u8]) -> Option<Cow<'static, [u8]>> {
     let text = value.trim_ascii();
     if text.is_empty() {
         return None;
@@ -82,7 +82,7 @@ fn of_header(value: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
 
 /// The challenge of a 401.
 pub fn challenge(realm: Option<&str>, cause: Option<Unauthenticated>) -> String {
-    let mut challenge = match realm {
+    let challenge = match realm {
         Some(realm) => format!("Bearer realm=\"{realm}\""),
         None => "Bearer".to_owned(),
     };
@@ -90,7 +90,7 @@ pub fn challenge(realm: Option<&str>, cause: Option<Unauthenticated>) -> String 
         cause.filter(|cause| *cause != Unauthenticated::MissingAccessToken).and_then(Unauthenticated::oauth2)
     {
         // The plugin separates the parameters so, without commas.
-        challenge.push_str(&format!(" error=\"{error}\" error_description=\"{description}\""));
+        return format!("{challenge} error=\"{error}\" error_description=\"{description}\"");
     }
     challenge
 }

@@ -9,7 +9,7 @@ use app_auth_core::record::{
     TokenRecord,
 };
 use app_auth_test_tokens::{jwk, token};
-use app_auth_wasm_host::{Answer, Outcome, Quirks, Request};
+use app_auth_wasm_host::{Answer, HttpCall, Outcome, Quirks, Request};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -156,7 +156,7 @@ fn given_a_token_signed_by_a_new_key_when_it_is_got_for_a_client_then_the_admin_
     for mut world in openid_connect() {
         let outcome = world.send(&basic().answer(granted("new")).answer(Answer::json(200, "{}")));
         assert_eq!(outcome.status(), 401);
-        let paths: Vec<_> = outcome.waited_for.iter().map(|call| call.path()).collect();
+        let paths: Vec<_> = outcome.waited_for.iter().map(HttpCall::path).collect();
         assert_eq!(paths, ["/oauth/token?tenant=1", "/gateway/v1/issuers/refresh"]);
         assert_eq!(outcome.waited_for[1].body, br#"{"issuer":"https://issuer.example"}"#);
         // Nobody to ask: nobody can tell.

@@ -16,30 +16,27 @@ pub const INTROSPECTION: &str = "introspection";
 /// The challenges of a 401 (RFC 6750, 3; RFC 7617). The realm is the host of the issuer.
 pub fn challenge(config: &OpenIdConnectConfig, cause: Option<Unauthenticated>) -> String {
     let realm = realm(config);
-    let mut challenge = format!("Bearer realm=\"{realm}\"");
-    match cause {
-        Some(Unauthenticated::InvalidToken) => challenge.push_str(", error=\"invalid_token\""),
-        Some(Unauthenticated::RepeatedToken) => challenge.push_str(", error=\"invalid_request\""),
-        _ => {}
-    }
+    let error = match cause {
+        Some(Unauthenticated::InvalidToken) => ", error=\"invalid_token\"",
+        Some(Unauthenticated::RepeatedToken) => ", error=\"invalid_request\"",
+        _ => "",
+    };
     let basic = config.auth_methods.iter().any(|method| method == CLIENT_CREDENTIALS)
         && config.client_credentials_param_type.iter().any(|place| place == "header");
-    if basic {
-        challenge.push_str(&format!(", Basic realm=\"{realm}\""));
-    }
-    challenge
+    let basic = if basic { format!(", Basic realm=\"{realm}\"") } else { String::new() };
+    format!("Bearer realm=\"{realm}\"{error}{basic}")
 }
 
 /// The challenge of a 403 to a token that lacks something; of a scope it says which would do.
 pub fn insufficient(config: &OpenIdConnectConfig, lacking: Lacking) -> String {
-    let mut challenge = format!("Bearer realm=\"{}\", error=\"insufficient_scope\"", realm(config));
+    let challenge = format!("Bearer realm=\"{}\", error=\"insufficient_scope\"", realm(config));
     if lacking == Lacking::Scope
         && let Some(scope) = config.scopes_required.first()
         && scope
             .bytes()
             .all(|byte| (byte.is_ascii_graphic() || byte == b' ') && byte != b'"' && byte != b'\\')
     {
-        challenge.push_str(&format!(", scope=\"{scope}\""));
+        return format!("{challenge}, scope=\"{scope}\"");
     }
     challenge
 }

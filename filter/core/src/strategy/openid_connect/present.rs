@@ -153,7 +153,7 @@ fn authorization<'a>(headers: &HeaderMap<'a>) -> Authorization<'a> {
 
 /// RFC 7617: the id ends at the first colon. A header that is no such thing is a client without a name, which no issuer
 /// knows.
-fn basic<'a>(encoded: &'a [u8]) -> Presented<'a> {
+fn basic(encoded: &[u8]) -> Presented<'_> {
     let decoded = STANDARD.decode(encoded).unwrap_or_default();
     let colon = decoded.iter().position(|byte| *byte == b':').unwrap_or(decoded.len());
     let id = decoded.get(..colon).unwrap_or_default().to_vec();

@@ -1,5 +1,7 @@
 //! A small HTTP client: a base URL, a token, and answers that are easy to assert on.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
@@ -140,6 +142,8 @@ pub fn http() -> reqwest::Client {
         .no_proxy()
         // Everything is called over plain HTTP, and reading the system's certificates takes longer than most calls.
         .tls_certs_only([])
+        // Shorter than any server here keeps a connection: one that is just being closed is not used again.
+        .pool_idle_timeout(Duration::from_millis(500))
         .build()
         .unwrap_or_else(|error| panic!("an HTTP client without TLS always builds: {error}"))
 }

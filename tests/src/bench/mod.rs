@@ -142,18 +142,7 @@ async fn measure(plan: Plan, pinned: bool) -> Result<GatewayReport> {
     let (filter_many, snapshot) = measure_snapshot(plan, &many, &upstream).await?;
     rows.push(filter_many);
 
-    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); rows.len()];
-    for row in &rows {
-        wrk.measure(row.pid(), row.port, &row.keys, Duration::from_secs(1))?;
-    }
-    for round in 1..=plan.rounds {
-        for (row, samples) in rows.iter().zip(&mut samples) {
-            let sample = wrk.measure(row.pid(), row.port, &row.keys, plan.sample)?;
-            let rate = sample.requests_per_second;
-            progress(&format!("round {round}/{}  {:<30} {rate:>8.0} req/s", plan.rounds, row.name));
-            samples.push(sample);
-        }
-    }
+    let samples = sample(plan, &wrk, &rows)?;
 
     progress(&format!("{} revocations", plan.revocations));
     let revocation = measure_revocation(plan, &few, &rows[filter_few]).await?;
@@ -169,6 +158,23 @@ async fn measure(plan: Plan, pinned: bool) -> Result<GatewayReport> {
         revocation,
         snapshot,
     })
+}
+
+/// Loads each row in turn, once to warm it up and then round by round.
+fn sample(plan: Plan, wrk: &Wrk, rows: &[Row]) -> Result<Vec<Vec<Sample>>> {
+    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); rows.len()];
+    for row in rows {
+        wrk.measure(row.pid(), row.port, &row.keys, Duration::from_secs(1))?;
+    }
+    for round in 1..=plan.rounds {
+        for (row, samples) in rows.iter().zip(&mut samples) {
+            let sample = wrk.measure(row.pid(), row.port, &row.keys, plan.sample)?;
+            let rate = sample.requests_per_second;
+            progress(&format!("round {round}/{}  {:<30} {rate:>8.0} req/s", plan.rounds, row.name));
+            samples.push(sample);
+        }
+    }
+    Ok(samples)
 }
 
 async fn start_filter(name: &'static str, store: &Store, upstream: &Upstream) -> Result<Row> {

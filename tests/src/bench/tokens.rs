@@ -3,16 +3,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::load::{Sample, Wrk};
+use super::load::Wrk;
 use super::report::{RowReport, TokensReport};
 use super::rows::{self, Row};
-use super::{Plan, progress};
+use super::{Plan, sample};
 use crate::admin::{Admin, Database};
 use crate::client::{Client, send};
 use crate::oidc_provider::OidcProvider;
@@ -97,18 +96,7 @@ pub async fn measure(plan: Plan, pinned: bool) -> Result<TokensReport> {
     let none = folder.path().join("RS256");
     rows.push(start("no filter", rows::Checks::default(), &upstream, &none).await?);
 
-    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); rows.len()];
-    for row in &rows {
-        wrk.measure(row.pid(), row.port, &row.keys, Duration::from_secs(1))?;
-    }
-    for round in 1..=plan.rounds {
-        for (row, samples) in rows.iter().zip(&mut samples) {
-            let sample = wrk.measure(row.pid(), row.port, &row.keys, plan.sample)?;
-            let rate = sample.requests_per_second;
-            progress(&format!("round {round}/{}  {:<30} {rate:>8.0} req/s", plan.rounds, row.name));
-            samples.push(sample);
-        }
-    }
+    let samples = sample(plan, &wrk, &rows)?;
     // Each beside the native filter of its own algorithm, the last beside the first.
     let native =
         |at: usize| samples.get(at / 4 * 4).or(samples.first()).map(Vec::as_slice).unwrap_or_default();

@@ -3,8 +3,6 @@
 //! A request whose decision needs an answer is decided again, from the start, when the answer is there. So nothing has to
 //! be remembered of where it stopped, and whatever changed meanwhile counts.
 
-use crate::digest::KeyDigest;
-
 /// Most calls that one request waits for, one after the other.
 pub const CALLS_MAX: usize = 12;
 
@@ -133,11 +131,6 @@ pub fn key(purpose: u8, parts: &[&[u8]]) -> CallKey {
         hasher.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes()).update(part);
     }
     *hasher.finalize().as_bytes()
-}
-
-/// A digest of a record as part of a call's key.
-pub const fn part(digest: &KeyDigest) -> &[u8] {
-    &digest.0
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use url::Url;
 use crate::config::{Config, LogFormat, Settings};
 use crate::import::{self, Import};
 use crate::kong::{AttachAs, declarative};
-use crate::model::Timestamp;
+use crate::model::{AccessRole, Timestamp};
 use crate::store::seed::{self, SeedPlan};
 use crate::store::{Actor, Entity, Store, StoreError, TokenKind};
 use crate::{api, server, tls};
@@ -94,6 +94,10 @@ enum TokenCommand {
     Create {
         #[arg(long)]
         kind: Kind,
+        /// What an admin token may do: `viewer` sees everything but secrets, `approver` also decides about developers and
+        /// connections, `admin` may do everything.
+        #[arg(long, default_value = AccessRole::Admin.as_str(), value_parser = access_role)]
+        role: AccessRole,
         /// What the audit log calls it.
         #[arg(long)]
         name: String,
@@ -117,6 +121,10 @@ impl From<Kind> for TokenKind {
             Kind::Gateway => Self::Gateway,
         }
     }
+}
+
+fn access_role(text: &str) -> Result<AccessRole, &'static str> {
+    AccessRole::parse(text).ok_or("expected viewer, approver or admin")
 }
 
 /// Runs what the command line says.
@@ -191,23 +199,27 @@ fn log(config: &Config) -> anyhow::Result<()> {
 
 async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
     let store = Store::open(config.store_options()).await.context("the store cannot be opened")?;
-    let actor = Actor { name: "command line".into(), request: String::new() };
+    let actor = Actor::internal("command line");
     match command {
-        TokenCommand::Create { kind, name } => {
-            let (token, secret) = store.create_token(&actor, kind.into(), &name).await?;
+        TokenCommand::Create { kind: Kind::Gateway, role, .. } if role != AccessRole::Admin => {
+            bail!("only admin tokens have roles")
+        }
+        TokenCommand::Create { kind, role, name } => {
+            let (token, secret) = store.create_token(&actor, kind.into(), role, &name).await?;
             eprintln!("made {} token {}; it is not shown again", token.kind.as_str(), token.id);
             println!("{}", secret.expose());
         }
         TokenCommand::List => {
             println!(
-                "{:36}  {:7}  {:20}  {:20}  {:20}  name",
-                "id", "kind", "created", "last used", "revoked"
+                "{:36}  {:7}  {:8}  {:20}  {:20}  {:20}  name",
+                "id", "kind", "role", "created", "last used", "revoked"
             );
             for token in store.tokens().await? {
                 println!(
-                    "{}  {:7}  {:20}  {:20}  {:20}  {}",
+                    "{}  {:7}  {:8}  {:20}  {:20}  {:20}  {}",
                     token.id,
                     token.kind.as_str(),
+                    if token.kind == TokenKind::Admin { token.role.as_str() } else { "-" },
                     when(Some(token.created_at)),
                     when(token.last_used_at),
                     when(token.revoked_at),

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::idp::{self, Clients, Idp};
 use crate::kong::Kong;
 use crate::mail::{self, Mailer};
-use crate::model::PlainSecret;
+use crate::model::{AccessRole, PlainSecret};
 use crate::nodes::Nodes;
 use crate::store::{Actor, Store, TokenKind};
 
@@ -23,6 +23,8 @@ use crate::store::{Actor, Store, TokenKind};
 const TOMBSTONES_KEPT_MS: i64 = 24 * 3_600_000;
 /// How often old tombstones are looked for.
 const PRUNING: Duration = Duration::from_hours(1);
+/// How often sessions are looked for that have ended.
+const SESSION_PRUNING: Duration = Duration::from_mins(1);
 /// How often access tokens are looked for whose time is over.
 const SWEEPING: Duration = Duration::from_secs(5);
 /// How long requests may take to end after the word to stop.
@@ -57,7 +59,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     background.spawn(async move { sweeping.keep_sweeping().await });
     let asking = (store.clone(), idp.clone());
     background.spawn(async move { idp::issuers::keep_fetching(&asking.0, &asking.1).await });
-    let settings = Arc::new(config.api);
+    let settings = Arc::new(config.api.clone());
     let app =
         App { store: store.clone(), nodes: nodes.clone(), mailer, clients, idp, kong, settings, stopping };
     let router = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
@@ -126,6 +128,18 @@ fn background(store: &Store, nodes: &Nodes) -> JoinSet<()> {
             }
         }
     });
+    let signed_in = store.clone();
+    tasks.spawn(async move {
+        let mut tick = tokio::time::interval(SESSION_PRUNING);
+        loop {
+            tick.tick().await;
+            let more = async || signed_in.prune_sessions().await.map(|count| count > 0);
+            while more().await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "sessions that have ended were not removed");
+                false
+            }) {}
+        }
+    });
     let swept = store.clone();
     tasks.spawn(async move {
         let mut tick = tokio::time::interval(SWEEPING);
@@ -144,7 +158,7 @@ fn background(store: &Store, nodes: &Nodes) -> JoinSet<()> {
 
 /// Makes the first token of a kind: the one from the settings, or a random one that is printed this one time.
 async fn first_token(store: &Store, kind: TokenKind, chosen: Option<&PlainSecret>) -> anyhow::Result<()> {
-    let actor = Actor { name: "start".into(), request: String::new() };
+    let actor = Actor::internal("start");
     if let Some(chosen) = chosen {
         let key = format!("{}_token", kind.as_str());
         let token = store.adopt_token(&actor, kind, "from the settings", chosen).await;
@@ -153,7 +167,7 @@ async fn first_token(store: &Store, kind: TokenKind, chosen: Option<&PlainSecret
             tracing::warn!(key, id = %token.id, "the token in the settings is revoked and opens nothing");
         }
     } else if !store.tokens().await?.iter().any(|token| token.kind == kind) {
-        let (_, secret) = store.create_token(&actor, kind, "first").await?;
+        let (_, secret) = store.create_token(&actor, kind, AccessRole::Admin, "first").await?;
         say(&format!("first {} token, shown this once: {}", kind.as_str(), secret.expose()));
     }
     Ok(())

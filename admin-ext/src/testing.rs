@@ -96,7 +96,7 @@ async fn postgres() -> Option<String> {
 }
 
 pub fn actor() -> Actor {
-    Actor { name: "test".into(), request: "request-1".into() }
+    Actor { request: "request-1".into(), ..Actor::internal("test") }
 }
 
 /// Sends nothing.

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::App;
 use super::ops::RequestId;
 use super::v2::Problem;
-use crate::model::PlainSecret;
+use crate::model::{AccessRole, PlainSecret};
 use crate::store::{Actor, StoreError, TokenKind};
 
 const ADMIN_TOKEN: HeaderName = HeaderName::from_static("kong-admin-token");
@@ -18,7 +18,7 @@ const ADMIN_TOKEN: HeaderName = HeaderName::from_static("kong-admin-token");
 const JSON: &str = "application/json; charset=utf-8";
 
 /// No token is longer, in bytes.
-const TOKEN_MAX: usize = 512;
+pub(super) const TOKEN_MAX: usize = 512;
 
 /// Lets callers with an admin token in and tells the handlers who it is ([`Actor`]).
 pub async fn admin(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -79,16 +79,16 @@ impl Caller {
 }
 
 async fn admitted(app: &App, caller: Caller) -> Result<Actor, Turned> {
-    let name = match caller.presented {
+    let (name, role) = match caller.presented {
         Presented::Token(token) => match app.store.authenticate(TokenKind::Admin, &token).await {
-            Ok(Some(token)) => token.name,
+            Ok(Some(token)) => (token.name, token.role),
             Ok(None) => return Err(Turned::Away),
             Err(error) => return Err(Turned::Later(error)),
         },
-        Presented::Nothing if caller.trusted => "loopback".to_owned(),
+        Presented::Nothing if caller.trusted => ("loopback".to_owned(), AccessRole::Admin),
         Presented::Nothing | Presented::Unusable => return Err(Turned::Away),
     };
-    Ok(Actor { name, request: caller.request })
+    Ok(Actor { name, request: caller.request, role })
 }
 
 /// Lets callers with a gateway token in.
@@ -171,7 +171,7 @@ fn is_loopback(request: &Request) -> bool {
     from_here && hosts.next().is_none() && host.is_some_and(names_loopback)
 }
 
-fn names_loopback(host: &str) -> bool {
+pub(super) fn names_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),

@@ -1,7 +1,8 @@
-//! The HTTP side. `legacy` serves `/developers` and `/services`, `v2` serves `/v2`; `gateway` serves the feed; `ops` serves
-//! those who run the program. Around them: authentication, `Prefer: wait`, and what is measured of every request.
+//! The HTTP side. `legacy` serves `/developers` and `/services`, `v2` serves `/v2`; `gateway` serves the feed; `console`
+//! serves people with a browser, `ops` those who run the program. Around them: authentication, `Prefer: wait`, and what is measured of every request.
 
 pub mod auth;
+pub mod console;
 pub mod gateway;
 pub mod legacy;
 pub mod ops;
@@ -18,6 +19,7 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::console::ConsoleSettings;
 use crate::idp::{Clients, Idp};
 use crate::kong::Kong;
 use crate::mail::Mailer;
@@ -48,10 +50,11 @@ pub struct App {
 }
 
 /// What an operator can set about the API.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ApiSettings {
     /// Lets callers on this machine in without a token if they name this machine as the host.
     pub allow_loopback_without_token: bool,
+    pub console: ConsoleSettings,
 }
 
 /// All endpoints.
@@ -71,10 +74,12 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(v2::render));
     let metrics = ops::metrics_router().layer(from_fn_with_state(app.clone(), auth::any));
     let gateway = gateway::router(&app);
+    let console = console::router(&app);
     Router::new()
         .merge(ops::router())
         .merge(metrics)
         .merge(gateway)
+        .merge(console)
         .merge(v2)
         .merge(admin)
         .layer(DefaultBodyLimit::max(BODY_MAX))

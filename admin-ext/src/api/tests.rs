@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 
 use super::{ApiSettings, App};
 use crate::idp::Clients;
-use crate::model::{Email, NewDeveloper, PlainSecret};
+use crate::model::{AccessRole, Email, NewDeveloper, PlainSecret};
 use crate::nodes::Nodes;
 use crate::store::TokenKind;
 use crate::testing::{TestStore, World, actor, idp, mailer, new_service};
@@ -49,8 +49,10 @@ impl Answer {
 impl TestApi {
     async fn start(settings: ApiSettings) -> Self {
         let test = TestStore::open().await;
-        let (_, admin) = test.store.create_token(&actor(), TokenKind::Admin, "test").await.unwrap();
-        let (_, gateway) = test.store.create_token(&actor(), TokenKind::Gateway, "test").await.unwrap();
+        let (_, admin) =
+            test.store.create_token(&actor(), TokenKind::Admin, AccessRole::Admin, "test").await.unwrap();
+        let (_, gateway) =
+            test.store.create_token(&actor(), TokenKind::Gateway, AccessRole::Admin, "test").await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let nodes = Nodes::load(test.store.clone()).await.unwrap();
         let app = App {
@@ -149,7 +151,9 @@ async fn without_a_token_only_this_machine_gets_in_and_only_when_asked_for() {
         (true, "192.0.2.1:9", "localhost", StatusCode::UNAUTHORIZED),
         (false, "127.0.0.1:9", "localhost", StatusCode::UNAUTHORIZED),
     ] {
-        let api = TestApi::start(ApiSettings { allow_loopback_without_token: allowed }).await;
+        let api =
+            TestApi::start(ApiSettings { allow_loopback_without_token: allowed, ..ApiSettings::default() })
+                .await;
         let mut request = Request::get("/services").header("host", host).body(Body::empty()).unwrap();
         request.extensions_mut().insert(ConnectInfo::<std::net::SocketAddr>(peer.parse().unwrap()));
         assert_eq!(api.send(request).await.status, status, "{allowed} {peer} {host}");

@@ -17,13 +17,14 @@ pub use self::settings::Settings;
 use self::settings::UnknownName;
 use self::values::{Value, value, wrong};
 use crate::api::ApiSettings;
+use crate::api::console::{self, ConsoleSettings};
 use crate::idp::IdpConfig;
 use crate::kong::{AttachAs, FilterAddress, KongConfig};
 use crate::mail::{Account, Encryption, MailConfig, Mechanism};
 use crate::model::{
     MailSwitches, MetaField, OsEntropy, PlainSecret, PortalAuth, PortalConfig, SystemClock, rules,
 };
-use crate::store::{Limits, Reveal, StoreOptions, TOKEN_MIN};
+use crate::store::{Limits, Reveal, SessionLimits, StoreOptions, TOKEN_MIN};
 
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +46,7 @@ pub struct Config {
     pub log_format: LogFormat,
     pub api: ApiSettings,
     pub limits: Limits,
+    pub sessions: SessionLimits,
     /// Whether revoking a developer keeps the developer's applications out, and not only the developer.
     pub revoke_developer_blocks: bool,
     /// How the developer portal behaves where nobody has set it otherwise at run time.
@@ -90,8 +92,10 @@ impl Config {
                 .one_of(LogFormat::Text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
             api: ApiSettings {
                 allow_loopback_without_token: value!(settings.allow_loopback_without_token).truth(false)?,
+                console: ConsoleSettings { url: value!(settings.console_url).read(console_url)? },
             },
             limits: limits(settings)?,
+            sessions: sessions(settings)?,
             revoke_developer_blocks: value!(settings.revoke_developer_blocks_traffic).truth(true)?,
             portal: portal(settings)?,
             mail: mail(settings)?,
@@ -108,6 +112,7 @@ impl Config {
             data: self.data.clone(),
             reveal: self.reveal,
             limits: self.limits,
+            sessions: self.sessions,
             portal: self.portal.clone(),
             follows_kong: self.kong.is_some(),
             attaches_filter: self.kong.as_ref().is_some_and(|kong| kong.filter.is_some()),
@@ -170,6 +175,27 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
         connections_per_application: value!(settings.connections_per_application)
             .count(defaults.connections_per_application, 1..=CredentialRecord::CONNECTIONS_MAX as u64)?,
     })
+}
+
+fn sessions(settings: &Settings) -> Result<SessionLimits, ConfigError> {
+    // The time of last use is noted to a minute.
+    let idle = value!(settings.console_session_idle).count(30, 5..=1440)?;
+    let lifetime = value!(settings.console_session_lifetime).count(720, 5..=10_080)?;
+    let milliseconds = |minutes| Duration::from_mins(minutes).as_millis().try_into().unwrap_or(i64::MAX);
+    Ok(SessionLimits { idle_ms: milliseconds(idle), lifetime_ms: milliseconds(lifetime) })
+}
+
+/// The console has one path, so all that can differ is what stands before it.
+fn console_url(text: &str) -> Result<Url, String> {
+    let expected = || format!("expected a URL like https://host{}", console::PREFIX);
+    let mut url = url(text).map_err(|_| expected())?;
+    let fits = ["/", "", console::PREFIX].contains(&url.path())
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    url.set_path(console::PREFIX);
+    if fits { Ok(url) } else { Err(expected()) }
 }
 
 fn portal(settings: &Settings) -> Result<PortalConfig, ConfigError> {

@@ -90,6 +90,13 @@ settings! {
     log_format,
     /// `true` lets callers on this machine in without a token. [default: false]
     allow_loopback_without_token,
+    /// Where browsers find the console, like `https://admin.example.com/console`; it answers at no other host then.
+    /// [default: wherever it is reached]
+    console_url,
+    /// Minutes after which somebody who does nothing is signed out. [default: 30]
+    console_session_idle,
+    /// Minutes after which anybody is signed out. [default: 720]
+    console_session_lifetime,
     /// Most applications of one developer. [default: 500]
     applications_per_developer,
     /// Most credentials of one application or developer and kind. [default: 20]

@@ -1,5 +1,6 @@
 //! The entities and their rules. This module knows no HTTP and no SQL; time and randomness are passed in.
 
+pub mod access;
 pub mod ambient;
 pub mod application;
 pub mod auth_strategy;
@@ -23,6 +24,7 @@ pub mod rules;
 pub mod secret;
 pub mod service;
 
+pub use access::AccessRole;
 pub use ambient::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
 pub use application::{Application, ApplicationDetail, ApplicationPatch, DcrClient, NewApplication};
 pub use auth_strategy::{

@@ -155,7 +155,7 @@ impl Store {
             Refresh::Again(ref token, ttl) => (Some(token.clone()), ttl),
         };
         // A line in the audit log for each token would bury everything else in it, so none is written.
-        let actor = Actor { name: "gateway".into(), request: String::new() };
+        let actor = Actor::internal("gateway");
         let mut writer = self.write(&actor).await?;
         if !writer.still_there(&new).await? {
             return Ok(None);
@@ -224,7 +224,7 @@ impl Store {
         if due == 0 {
             return Ok(0);
         }
-        let actor = Actor { name: "sweeping".into(), request: String::new() };
+        let actor = Actor::internal("sweeping");
         let mut writer = self.write(&actor).await?;
         let some = |due: &str, column: &str| Which {
             condition: format!(

@@ -175,7 +175,7 @@ async fn context(
 impl Store {
     /// Who keeps the jobs, where no request does.
     pub fn dcr_keeper() -> Actor {
-        Actor { name: "dcr jobs".into(), request: String::new() }
+        Actor::internal("dcr jobs")
     }
 
     /// Rings when an identity provider has to be told something.

@@ -25,10 +25,11 @@ pub enum Entity {
     ProductVersion,
     PortalVersion,
     DcrJob,
+    Session,
 }
 
 impl Entity {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Developer,
         Self::Application,
         Self::Connection,
@@ -46,6 +47,7 @@ impl Entity {
         Self::ProductVersion,
         Self::PortalVersion,
         Self::DcrJob,
+        Self::Session,
     ];
 
     /// The plural that error messages use.
@@ -68,6 +70,7 @@ impl Entity {
             Self::ProductVersion => "product_versions",
             Self::PortalVersion => "portal_product_versions",
             Self::DcrJob => "dcr_jobs",
+            Self::Session => "sessions",
         }
     }
 
@@ -91,6 +94,7 @@ impl Entity {
             Self::ProductVersion => "product_version",
             Self::PortalVersion => "portal_product_version",
             Self::DcrJob => "dcr_job",
+            Self::Session => "session",
         }
     }
 }

@@ -101,7 +101,7 @@ async fn fetch_progress(conn: &mut AnyConnection, issuer: &str) -> Result<Option
 
 impl Store {
     fn asker() -> Actor {
-        Actor { name: "issuers".into(), request: String::new() }
+        Actor::internal("issuers")
     }
 
     /// Rings when a strategy names an issuer that is to be asked.

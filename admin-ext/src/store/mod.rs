@@ -37,6 +37,7 @@ mod roles;
 mod schema;
 pub mod seed;
 mod services;
+mod sessions;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -63,10 +64,11 @@ pub use oauth2_clients::{KeptSecret, OAuth2Client};
 pub use open::{Limits, Reveal, StoreOptions};
 pub use portal_versions::PortalVersionChanged;
 pub use services::KnownService;
+pub use sessions::{Opened, Session, SessionLimits};
 pub use tokens::{TOKEN_MIN, Token, TokenKind};
 pub use writer::Writer;
 
-use crate::model::{Clock, Entropy, PlainSecret, PortalConfig, Timestamp, ambient};
+use crate::model::{AccessRole, Clock, Entropy, PlainSecret, PortalConfig, Timestamp, ambient};
 use crate::secrets::{self, Sealer};
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -78,6 +80,15 @@ pub struct Actor {
     pub name: String,
     /// The request the change came in.
     pub request: String,
+    /// What they may change.
+    pub role: AccessRole,
+}
+
+impl Actor {
+    /// The program itself, at work of that name.
+    pub fn internal(name: &str) -> Self {
+        Self { name: name.to_owned(), request: String::new(), role: AccessRole::Admin }
+    }
 }
 
 /// A handle to the database; cheap to clone.
@@ -96,6 +107,7 @@ struct Inner {
     sealer: Sealer,
     reveal: Reveal,
     limits: Limits,
+    sessions: SessionLimits,
     portal: PortalConfig,
     follows_kong: bool,
     attaches_filter: bool,
@@ -156,6 +168,11 @@ impl Store {
             *newest = revision.max(*newest);
             moved
         });
+    }
+
+    /// A new secret.
+    pub fn generate_secret(&self) -> Result<PlainSecret> {
+        Ok(PlainSecret::generate(&*self.0.entropy)?)
     }
 
     fn random_id(&self) -> Result<Uuid> {

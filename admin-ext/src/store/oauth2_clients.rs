@@ -68,7 +68,7 @@ impl Store {
     /// kept. The client id stays readable.
     pub async fn hash_kept_secret(&self, id: CredentialId, secret: &PlainSecret) -> Result<()> {
         let hash = self.hash_client_secret(secret).await?;
-        let actor = Actor { name: "gateway".into(), request: String::new() };
+        let actor = Actor::internal("gateway");
         let mut writer = self.write(&actor).await?;
         let row = sqlx::query("SELECT id, sealed, settings FROM credentials WHERE id = $1")
             .bind(id.as_bytes().as_slice())

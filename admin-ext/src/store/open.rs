@@ -13,7 +13,7 @@ use sqlx::any::AnyPoolOptions;
 use tokio::sync::{Notify, watch};
 
 use super::sql::{Backend, Columns as _};
-use super::{Actor, Inner, Result, Store, StoreError, schema};
+use super::{Actor, Inner, Result, SessionLimits, Store, StoreError, schema};
 use crate::model::{Clock, Entropy, OsEntropy, PortalConfig, SystemClock};
 use crate::secrets::Sealer;
 
@@ -56,6 +56,7 @@ pub struct StoreOptions {
     pub data: PathBuf,
     pub reveal: Reveal,
     pub limits: Limits,
+    pub sessions: SessionLimits,
     /// How the portal behaves where nobody has set it otherwise at run time.
     pub portal: PortalConfig,
     /// Whether a Kong is to be told of developers, applications and plugins.
@@ -76,6 +77,7 @@ impl StoreOptions {
             data: data.into(),
             reveal: Reveal::default(),
             limits: Limits::default(),
+            sessions: SessionLimits::default(),
             portal: PortalConfig::default(),
             follows_kong: false,
             attaches_filter: false,
@@ -124,6 +126,7 @@ impl Store {
             sealer,
             reveal: options.reveal,
             limits: options.limits,
+            sessions: options.sessions,
             portal: options.portal,
             follows_kong: options.follows_kong,
             attaches_filter: options.attaches_filter,
@@ -141,7 +144,7 @@ impl Store {
 
     /// Makes what is always there, and what the settings of this start make different from the last.
     async fn begin(&self) -> Result<()> {
-        let actor = Actor { name: "start".into(), request: String::new() };
+        let actor = Actor::internal("start");
         let mut writer = self.write(&actor).await?;
         writer.make_default_portal().await?;
         writer.follow_blocking().await?;

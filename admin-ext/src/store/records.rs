@@ -324,7 +324,7 @@ impl Store {
         if found == 0 {
             return Ok(0);
         }
-        let actor = Actor { name: "pruning".into(), request: String::new() };
+        let actor = Actor::internal("pruning");
         let mut writer = self.write(&actor).await?;
         let newest = sqlx::query("SELECT COALESCE(MAX(revision), 0) AS n FROM records WHERE deleted_at < $1")
             .bind(older_than.0)

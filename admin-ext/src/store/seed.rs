@@ -73,7 +73,7 @@ pub async fn seed(
     key: impl Fn(u64) -> String,
     progress: impl Fn(u64),
 ) -> Result<Revision> {
-    let actor = Actor { name: "bulk load".into(), request: String::new() };
+    let actor = Actor::internal("bulk load");
     let applications = applications(store, &actor, plan).await?;
     let mut planned: Vec<_> = (0..plan.credentials())
         .map(|number| Planned {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::sql::Columns as _;
 use super::{Actor, Entity, Result, Store, StoreError};
-use crate::model::{PlainSecret, Timestamp, rules};
+use crate::model::{AccessRole, PlainSecret, Timestamp, rules};
 
 /// What a token opens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +49,8 @@ impl TokenKind {
 pub struct Token {
     pub id: Uuid,
     pub kind: TokenKind,
+    /// What an admin token is good for; a gateway token opens the feed whatever this is.
+    pub role: AccessRole,
     pub name: String,
     pub created_at: Timestamp,
     /// To about a minute.
@@ -62,7 +64,7 @@ pub const TOKEN_MIN: usize = 16;
 /// How often the time of last use is written down.
 const USE_NOTED_EVERY_MS: i64 = 60_000;
 
-const COLUMNS: &str = "SELECT id, kind, name, digest, created_at, last_used_at, revoked_at FROM tokens";
+const COLUMNS: &str = "SELECT id, kind, role, name, digest, created_at, last_used_at, revoked_at FROM tokens";
 
 fn digest(token: &PlainSecret) -> [u8; 32] {
     *blake3::hash(token.expose().as_bytes()).as_bytes()
@@ -72,6 +74,7 @@ fn read(row: &AnyRow) -> Result<Token> {
     Ok(Token {
         id: row.uuid("id")?,
         kind: TokenKind::parse(&row.text("kind")?).ok_or(StoreError::Corrupt("tokens.kind"))?,
+        role: AccessRole::parse(&row.text("role")?).ok_or(StoreError::Corrupt("tokens.role"))?,
         name: row.text("name")?,
         created_at: row.time("created_at")?,
         last_used_at: row.optional_int("last_used_at")?.map(Timestamp),
@@ -85,12 +88,13 @@ impl Store {
         &self,
         actor: &Actor,
         kind: TokenKind,
+        role: AccessRole,
         name: &str,
     ) -> Result<(Token, PlainSecret)> {
         let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
         self.0.entropy.fill(bytes.as_mut())?;
         let secret = PlainSecret::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(*bytes)));
-        let token = self.add_token(actor, kind, name, &secret).await?;
+        let token = self.add_token(actor, kind, role, name, &secret).await?;
         Ok((token, secret))
     }
 
@@ -107,7 +111,7 @@ impl Store {
             Some(_) => {
                 Err(StoreError::Unique { entity: Entity::Token, field: "token", value: String::new() })
             }
-            None => self.add_token(actor, kind, name, secret).await,
+            None => self.add_token(actor, kind, AccessRole::Admin, name, secret).await,
         }
     }
 
@@ -115,6 +119,7 @@ impl Store {
         &self,
         actor: &Actor,
         kind: TokenKind,
+        role: AccessRole,
         name: &str,
         secret: &PlainSecret,
     ) -> Result<Token> {
@@ -123,20 +128,24 @@ impl Store {
         let token = Token {
             id: self.random_id()?,
             kind,
+            role,
             name: name.to_owned(),
             created_at: writer.now,
             last_used_at: None,
             revoked_at: None,
         };
-        sqlx::query("INSERT INTO tokens (id, kind, name, digest, created_at) VALUES ($1, $2, $3, $4, $5)")
-            .bind(token.id.as_bytes().as_slice())
-            .bind(kind.as_str())
-            .bind(name.to_owned())
-            .bind(digest(secret).as_slice())
-            .bind(token.created_at.0)
-            .execute(writer.conn())
-            .await?;
-        let view = json!({ "kind": kind.as_str(), "name": name });
+        sqlx::query(
+            "INSERT INTO tokens (id, kind, role, name, digest, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(token.id.as_bytes().as_slice())
+        .bind(kind.as_str())
+        .bind(role.as_str())
+        .bind(name.to_owned())
+        .bind(digest(secret).as_slice())
+        .bind(token.created_at.0)
+        .execute(writer.conn())
+        .await?;
+        let view = json!({ "kind": kind.as_str(), "role": role.as_str(), "name": name });
         writer.audit(Entity::Token, "create", token.id, None, Some(view)).await?;
         writer.commit().await?;
         Ok(token)
@@ -150,7 +159,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// From now on the token opens nothing. Revoking twice is no error.
+    /// From now on the token opens nothing, and what it opened is closed. Revoking twice is no error.
     pub async fn revoke_token(&self, actor: &Actor, id: Uuid) -> Result<Revision> {
         let mut writer = self.write(actor).await?;
         let revoked = sqlx::query("UPDATE tokens SET revoked_at = COALESCE(revoked_at, $2) WHERE id = $1")
@@ -163,6 +172,7 @@ impl Store {
             return Err(StoreError::NotFound(Entity::Token));
         }
         writer.audit(Entity::Token, "revoke", id, None, None).await?;
+        writer.end_sessions_of(id).await?;
         writer.commit().await
     }
 

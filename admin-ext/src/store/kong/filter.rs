@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::PlainSecret;
+use crate::model::{AccessRole, PlainSecret};
 use crate::store::sql::Columns as _;
 use crate::store::{Result, Store, StoreError, TokenKind};
 
@@ -24,7 +24,9 @@ impl Store {
                 return Ok(token);
             }
         }
-        let (_, secret) = self.create_token(&Self::keeper(), TokenKind::Gateway, "filters on Kong").await?;
+        let (_, secret) = self
+            .create_token(&Self::keeper(), TokenKind::Gateway, AccessRole::Admin, "filters on Kong")
+            .await?;
         let sealed = self.0.sealer.seal(&*self.0.entropy, ROW, secret.expose().as_bytes())?;
         let mut writer = self.write(&Self::keeper()).await?;
         sqlx::query(

@@ -197,7 +197,7 @@ async fn claimed(conn: &mut AnyConnection, id: ConsumerId, rows: &[AnyRow]) -> R
 impl Store {
     /// Who keeps the markers, where no request does.
     fn keeper() -> Actor {
-        Actor { name: "kong sync".into(), request: String::new() }
+        Actor::internal("kong sync")
     }
 
     /// Rings when a change was committed that Kong has still to be told of.

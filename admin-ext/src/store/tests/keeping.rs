@@ -1,8 +1,8 @@
 //! What is kept and how: nothing readable on the disk, everything after a restart, everything in the audit log.
 
 use crate::model::{
-    CredentialKind, CredentialSecret, DeveloperRef, Email, NewCredential, NewDeveloper, NewSecret,
-    PageRequest, PlainSecret,
+    AccessRole, CredentialKind, CredentialSecret, DeveloperRef, Email, NewCredential, NewDeveloper,
+    NewSecret, PageRequest, PlainSecret,
 };
 use crate::store::{Reveal, Store, StoreError, TokenKind};
 use crate::testing::{TestStore, World, actor, audit_log, key_auth};
@@ -173,7 +173,8 @@ async fn the_audit_log_tells_who_did_what_without_secrets() {
 #[tokio::test]
 async fn a_token_opens_what_it_is_for_until_it_is_revoked() {
     let test = TestStore::open().await;
-    let (token, secret) = test.store.create_token(&actor(), TokenKind::Admin, "ci").await.unwrap();
+    let (token, secret) =
+        test.store.create_token(&actor(), TokenKind::Admin, AccessRole::Admin, "ci").await.unwrap();
     assert!(secret.expose().starts_with("aat_"));
     assert!(!on_disk(&test, secret.expose()));
 

@@ -42,14 +42,14 @@ use utoipa_axum::routes;
 
 use self::bodies::{Message, Violation};
 use self::conventions::{Error, reply};
-use super::App;
+use super::Unseen;
 
 /// The prefix of the only workspace.
-const WORKSPACE: &str = "/default";
+pub const WORKSPACE: &str = "/default";
 
 /// All endpoints but those of [`bulk_router`], also under `/default`, the name of the only workspace. Paths that are none
 /// of them are left to the router this one is merged into; see [`not_found`].
-pub fn router() -> Router<App> {
+pub fn router() -> Router<Unseen> {
     let (router, _) = endpoints().split_for_parts();
     Router::new()
         .nest(WORKSPACE, router.clone())
@@ -58,7 +58,7 @@ pub fn router() -> Router<App> {
 }
 
 /// The endpoints whose requests may take as long as there is something to do.
-pub fn bulk_router() -> Router<App> {
+pub fn bulk_router() -> Router<Unseen> {
     let (router, _) = bulk_endpoints().split_for_parts();
     Router::new()
         .nest(WORKSPACE, router.clone())
@@ -66,7 +66,7 @@ pub fn bulk_router() -> Router<App> {
         .method_not_allowed_fallback(method_not_allowed)
 }
 
-fn bulk_endpoints() -> OpenApiRouter<App> {
+fn bulk_endpoints() -> OpenApiRouter<Unseen> {
     OpenApiRouter::new().routes(routes!(import::import))
 }
 
@@ -117,7 +117,7 @@ pub async fn not_found() -> Response {
     Error::NotFound.into_response()
 }
 
-fn endpoints() -> OpenApiRouter<App> {
+fn endpoints() -> OpenApiRouter<Unseen> {
     OpenApiRouter::new()
         .routes(routes!(developers::list, developers::create))
         .routes(routes!(developers::get, developers::update, developers::delete))

@@ -73,8 +73,13 @@ fn bulk_endpoints() -> OpenApiRouter<Unseen> {
 /// The description of all endpoints.
 pub fn openapi() -> OpenApi {
     let mut document = endpoints().merge(bulk_endpoints()).into_openapi();
-    for operation in document.paths.paths.values_mut().flat_map(operations) {
-        refusals(operation);
+    for item in document.paths.paths.values_mut() {
+        for operation in writes(item).into_iter().flatten() {
+            refused_to_some(operation);
+        }
+        for operation in operations(item) {
+            refusals(operation);
+        }
     }
     document
 }
@@ -82,6 +87,21 @@ pub fn openapi() -> OpenApi {
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let PathItem { get, put, post, delete, patch, .. } = path;
     [get, put, post, delete, patch].into_iter().flatten()
+}
+
+fn writes(path: &mut PathItem) -> [&mut Option<Operation>; 4] {
+    let PathItem { put, post, delete, patch, .. } = path;
+    [put, post, delete, patch]
+}
+
+/// Adds what an operation that changes something answers those whose role does not allow it.
+fn refused_to_some(operation: &mut Operation) {
+    let content = Content::new(Some(Ref::from_schema_name(Message::name())));
+    let response = ResponseBuilder::new()
+        .description("The role of the token does not allow it; nothing has changed")
+        .content("application/json", content)
+        .build();
+    operation.responses.responses.entry("403".to_owned()).or_insert(RefOr::T(response));
 }
 
 /// Adds what any operation may answer before it is reached or when the database cannot follow.

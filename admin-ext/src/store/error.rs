@@ -118,6 +118,9 @@ pub enum StoreError {
     Limit { entity: Entity, limit: u64 },
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// The actor's role does not allow the change.
+    #[error("the role does not allow this")]
+    Forbidden,
     /// Every connection to the database is taken; try again.
     #[error("the database is busy")]
     Busy,

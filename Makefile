@@ -24,7 +24,7 @@ demo: build ## the story of one connection, step by step
 	@target/release/stack demo
 
 test: lint build core-on-node ## everything that must hold
-	$(setup) envoy postgres smtp idp
+	$(setup) envoy postgres smtp idp browser
 	cargo build --locked -p app-auth-admin
 	cargo test --locked $(crates)
 	# The admin extension's own tests once more, on PostgreSQL.

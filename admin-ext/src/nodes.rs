@@ -3,7 +3,7 @@
 //! Kept in memory, remembered in the database at a low rate, and told to the other replicas, so that a write on any
 //! replica can wait for every node.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,9 +52,54 @@ struct Node {
     held: u32,
     /// The applied revision the other replicas know of.
     told: Option<Revision>,
+    /// Its last steps, oldest first.
+    steps: VecDeque<Step>,
 }
 
+/// A node got from one revision to another.
+#[derive(Clone, Copy)]
+struct Step {
+    from: Revision,
+    to: Revision,
+    at: Timestamp,
+}
+
+/// Most steps of a node that are remembered.
+const STEPS_MAX: usize = 128;
+
 impl Node {
+    fn new(now: Timestamp) -> Self {
+        Self {
+            version: String::new(),
+            applied: Revision(0),
+            seen_at: now,
+            heard_at: None,
+            held: 0,
+            told: None,
+            steps: VecDeque::new(),
+        }
+    }
+
+    /// It has applied everything up to a revision, as is known from now on.
+    fn reached(&mut self, applied: Revision, now: Timestamp) {
+        if applied > self.applied {
+            if self.steps.len() >= STEPS_MAX {
+                self.steps.pop_front();
+            }
+            self.steps.push_back(Step { from: self.applied, to: applied, at: now });
+        } else if applied < self.applied {
+            // It began anew.
+            self.steps.clear();
+        }
+        self.applied = applied;
+    }
+
+    /// When it reached a revision, if that is remembered.
+    fn reached_at(&self, revision: Revision) -> Option<Timestamp> {
+        let step = self.steps.iter().find(|step| step.from < revision && revision <= step.to)?;
+        Some(step.at)
+    }
+
     const fn is_live(&self, now: Timestamp) -> bool {
         self.held > 0 || self.seen_at.plus_millis(LIVE_MS).0 > now.0
     }
@@ -75,6 +120,14 @@ pub struct NodeStatus {
 pub struct Progress {
     pub applied: usize,
     pub live: usize,
+}
+
+/// How far a revision is in force at the live nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InForce {
+    pub progress: Progress,
+    /// When the last of them applied it. Absent: not all have, or it is too long ago to be known.
+    pub since: Option<Timestamp>,
 }
 
 /// What a replica tells the others of a node.
@@ -115,14 +168,7 @@ impl Nodes {
     /// With the nodes known before the last stop.
     pub async fn load(store: Store) -> Result<Self, StoreError> {
         let known = store.load_nodes().await?.into_iter().map(|stored| {
-            let node = Node {
-                version: stored.version,
-                applied: stored.applied,
-                seen_at: stored.seen_at,
-                heard_at: None,
-                held: 0,
-                told: None,
-            };
+            let node = Node { version: stored.version, applied: stored.applied, ..Node::new(stored.seen_at) };
             (stored.node, node)
         });
         let nodes = Mutex::new(known.collect());
@@ -147,18 +193,11 @@ impl Nodes {
         if !nodes.contains_key(name) && nodes.len() >= NODES_MAX {
             make_room(&mut nodes);
         }
-        let node = nodes.entry(name.to_owned()).or_insert_with(|| Node {
-            version: String::new(),
-            applied: Revision(0),
-            seen_at: now,
-            heard_at: None,
-            held: 0,
-            told: None,
-        });
+        let node = nodes.entry(name.to_owned()).or_insert_with(|| Node::new(now));
         if node.version != version {
             version.clone_into(&mut node.version);
         }
-        node.applied = applied.unwrap_or(node.applied);
+        node.reached(applied.unwrap_or(node.applied), now);
         node.seen_at = now;
         node.heard_at = Some(now);
         node.held = node.held.saturating_add(held);
@@ -202,6 +241,22 @@ impl Nodes {
             (applied + usize::from(node.applied >= revision), live + 1)
         });
         Progress { applied, live }
+    }
+
+    /// How far a revision is in force, and since when.
+    pub fn in_force(&self, revision: Revision) -> InForce {
+        let now = self.0.store.now();
+        let nodes = self.lock();
+        let mut progress = Progress { applied: 0, live: 0 };
+        let mut since = None;
+        for node in nodes.values().filter(|node| node.is_live(now)) {
+            progress.live += 1;
+            if node.applied >= revision {
+                progress.applied += 1;
+                since = since.max(node.reached_at(revision));
+            }
+        }
+        InForce { progress, since: since.filter(|_| progress.applied == progress.live) }
     }
 
     /// Waits until every live node has applied a revision, but no longer than `wait`.
@@ -306,21 +361,15 @@ impl Nodes {
             match nodes.get_mut(&word.node) {
                 Some(node) if node.held > 0 || heard_just_now(node, now) => {}
                 Some(node) => {
-                    node.applied = word.applied;
+                    node.reached(word.applied, now);
                     node.version = word.version;
                     node.seen_at = now;
                     node.told = Some(word.applied);
                 }
                 None if full => {}
                 None => {
-                    let node = Node {
-                        version: word.version,
-                        applied: word.applied,
-                        seen_at: now,
-                        heard_at: None,
-                        held: 0,
-                        told: Some(word.applied),
-                    };
+                    let mut node = Node { version: word.version, told: Some(word.applied), ..Node::new(now) };
+                    node.reached(word.applied, now);
                     nodes.insert(word.node, node);
                 }
             }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and says so; does nothing where it is there already.
-# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm gateway envoy postgres smtp node idp runner wrk
+# Usage: tests/setup/tools.sh TOOL...   with TOOL one of: cargo wasm gateway envoy postgres smtp node idp browser runner wrk
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
@@ -44,6 +44,19 @@ python_package() {
   target/venv/bin/pip install -q --disable-pip-version-check "$1==$2" || missing "$1" "pip install $1==$2 failed"
 }
 
+# node_packages NAME: what tests/NAME/package.json asks for, in target/NAME, with everything that needs in the versions of the
+# lock file, which is put there last.
+node_packages() {
+  local name=$1
+  command -v node >/dev/null && command -v npm >/dev/null || packages npm nodejs npm
+  cmp -s "tests/$name/package-lock.json" "target/$name/installed.json" && return
+  echo "installing the packages of tests/$name into target/$name ..." >&2
+  mkdir -p "target/$name"
+  cp "tests/$name/package.json" "tests/$name/package-lock.json" "target/$name/"
+  npm ci --prefix "target/$name" --no-audit --no-fund --silent >&2 || missing "the packages of tests/$name" "npm ci failed"
+  cp "tests/$name/package-lock.json" "target/$name/installed.json"
+}
+
 for tool in "$@"; do
   case $tool in
     cargo)
@@ -81,15 +94,13 @@ for tool in "$@"; do
       ;;
     idp)
       # An OpenID provider for the tests.
-      command -v node >/dev/null && command -v npm >/dev/null || packages npm nodejs npm
-      # With everything it needs in the versions of the lock file, which is put there last.
-      if ! cmp -s tests/idp/package-lock.json target/idp/installed.json; then
-        echo "installing oidc-provider into target/idp ..." >&2
-        mkdir -p target/idp
-        cp tests/idp/package.json tests/idp/package-lock.json target/idp/
-        npm ci --prefix target/idp --no-audit --no-fund --silent >&2 || missing oidc-provider "npm ci failed"
-        cp tests/idp/package-lock.json target/idp/installed.json
-      fi
+      node_packages idp
+      ;;
+    browser)
+      # Chromium with its driver, and what looks for barriers in pages.
+      command -v chromium >/dev/null && command -v chromedriver >/dev/null ||
+        packages chromium chromium chromium-driver fonts-dejavu-core
+      node_packages axe
       ;;
     runner)
       # Runs wasm-bindgen tests on Node; its version must be the one of the library.

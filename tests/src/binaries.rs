@@ -61,6 +61,27 @@ pub fn node_modules() -> Result<PathBuf> {
     Ok(installed)
 }
 
+/// Chromium, from Debian's package.
+pub fn chromium() -> Result<PathBuf> {
+    locate("Chromium", "APP_AUTH_CHROMIUM_BIN", on_path("chromium"), "tests/setup/tools.sh browser")
+}
+
+/// Chromium's WebDriver.
+pub fn chromedriver() -> Result<PathBuf> {
+    locate(
+        "chromedriver",
+        "APP_AUTH_CHROMEDRIVER_BIN",
+        on_path("chromedriver"),
+        "tests/setup/tools.sh browser",
+    )
+}
+
+/// npm's axe-core, which looks for barriers in pages.
+pub fn axe() -> Result<PathBuf> {
+    let installed = workspace().join("target/axe/node_modules/axe-core/axe.min.js");
+    locate("npm's axe-core", "APP_AUTH_AXE", Some(installed), "tests/setup/tools.sh browser")
+}
+
 /// A program on the PATH.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file())

@@ -6,6 +6,7 @@ pub mod at_rest;
 pub mod audit;
 pub mod bench;
 pub mod binaries;
+pub mod browser;
 pub mod client;
 pub mod contract;
 pub mod gateway;

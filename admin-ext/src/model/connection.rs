@@ -94,6 +94,52 @@ impl NewConnection {
     }
 }
 
+/// What a person decides about a connection or a developer. The APIs take any status at any time; people are offered what
+/// makes sense from where things stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision {
+    Approve,
+    Reject,
+    Revoke,
+}
+
+impl Decision {
+    pub const ALL: [Self; 3] = [Self::Approve, Self::Reject, Self::Revoke];
+
+    /// As paths and forms have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Revoke => "revoke",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|decision| decision.as_str() == text)
+    }
+
+    /// The status it leads to.
+    pub const fn status(self) -> ConnectionStatus {
+        match self {
+            Self::Approve => ConnectionStatus::Approved,
+            Self::Reject => ConnectionStatus::Rejected,
+            Self::Revoke => ConnectionStatus::Revoked,
+        }
+    }
+
+    /// What can be decided about a connection that has a status. What was revoked can be approved again at any time; what
+    /// was rejected has to be deleted before it can be asked for anew.
+    pub const fn of(status: ConnectionStatus) -> &'static [Self] {
+        match status {
+            ConnectionStatus::Pending => &[Self::Approve, Self::Reject],
+            ConnectionStatus::Approved => &[Self::Revoke],
+            ConnectionStatus::Revoked => &[Self::Approve],
+            ConnectionStatus::Rejected => &[],
+        }
+    }
+}
+
 /// A change to a connection; what is absent stays.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionPatch {

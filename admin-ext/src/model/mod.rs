@@ -33,7 +33,7 @@ pub use auth_strategy::{
 };
 pub use collection::{Collected, CollectionRequest, Condition, Operand, Order, Test};
 pub use connection::{
-    Connection, ConnectionDetail, ConnectionPatch, ConnectionTarget, NewConnection, VersionSummary,
+    Connection, ConnectionDetail, ConnectionPatch, ConnectionTarget, Decision, NewConnection, VersionSummary,
 };
 pub use consumer::Consumer;
 pub use credential::{

@@ -142,6 +142,18 @@ impl Store {
         Ok(Listed { items, next, total: total.count("n")? })
     }
 
+    /// The newest line that meets a filter.
+    pub async fn newest_audit_entry(&self, filter: &AuditFilter) -> Result<Option<AuditEntry>> {
+        let operands = filter.conditions();
+        let row = bind(sqlx::query(AssertSqlSafe(select(&numbered(&operands), operands.len()))), &operands)
+            .bind(i64::MAX)
+            .bind(i64::MAX)
+            .bind(1_i64)
+            .fetch_optional(&mut *self.reader().await?)
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
     /// The line of the audit log with a number.
     pub async fn audit_entry(&self, seq: u64) -> Result<Option<AuditEntry>> {
         let row = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM audit WHERE seq = $1")))

@@ -40,7 +40,7 @@ impl Value {
     }
 
     /// As a text to look for something in.
-    fn text_sql(&self, backend: Backend) -> String {
+    pub(super) fn text_sql(&self, backend: Backend) -> String {
         match (self, backend) {
             (Self::Id(column), Backend::Sqlite) => format!("lower(hex({column}))"),
             (Self::Id(column), Backend::Postgres) => format!("encode({column}, 'hex')"),
@@ -49,7 +49,7 @@ impl Value {
     }
 
     /// What is looked for, in the form the text has.
-    fn needle(&self, text: &str) -> String {
+    pub(super) fn needle(&self, text: &str) -> String {
         let text = match self {
             Self::Id(_) => text.replace('-', ""),
             _ => text.to_owned(),

@@ -197,6 +197,16 @@ impl Store {
         by_id(self, &mut *self.reader().await?, application, kind, credential).await
     }
 
+    /// The application's credential, whatever its kind.
+    pub async fn any_credential(&self, application: ApplicationId, id: CredentialId) -> Result<Credential> {
+        for kind in [CredentialKind::KeyAuth, CredentialKind::OAuth2] {
+            if let Some(found) = self.credential(application, kind, id).await? {
+                return Ok(found);
+            }
+        }
+        Err(StoreError::NotFound(Entity::Credential))
+    }
+
     /// The application's credential of that kind with this key or client id.
     pub async fn credential_by_key(
         &self,
@@ -478,6 +488,19 @@ impl Writer {
             .bind(after.display_name.clone())
             .execute(self.conn())
             .await?;
+        self.audit_updated(before, &after).await
+    }
+
+    /// Lets a credential of whatever kind end at an instant, past or to come. `before` is what [`Writer::credential_of`]
+    /// answered.
+    pub async fn expire_credential(&mut self, before: &Credential, at: Timestamp) -> Result<()> {
+        let after = Credential { expires_at: Some(at), ..before.clone() };
+        sqlx::query("UPDATE credentials SET expires_at = $2 WHERE id = $1")
+            .bind(after.id.as_bytes().as_slice())
+            .bind(at.0)
+            .execute(self.conn())
+            .await?;
+        self.touch_application(after.application);
         self.audit_updated(before, &after).await
     }
 

@@ -99,6 +99,20 @@ pub enum ConnectionStatus {
     Revoked,
 }
 
+impl ConnectionStatus {
+    pub const ALL: [Self; 4] = [Self::Approved, Self::Pending, Self::Rejected, Self::Revoked];
+
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Pending => "pending",
+            Self::Rejected => "rejected",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 /// How callers of a service authenticate. A service without strategies is refused by the filter, unless it is open.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ServiceRecord {

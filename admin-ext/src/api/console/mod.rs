@@ -1,41 +1,70 @@
-//! The console: pages for the person who approves and revokes. One file per page, named like its path; what stands around
-//! all of them is in `guard`.
+//! `/console`: what the APIs do, for people: pages made here and sent as HTML. Every form works without scripts, and with them
+//! (htmx) only what changed is exchanged. One file per page, named like its path; what stands around all of them is in
+//! `guard`.
 
+mod application;
+mod applications;
+mod assets;
+mod connections;
 mod cookies;
+mod credentials;
 mod csrf;
+mod decide;
+mod failure;
+mod flash;
+mod force;
+mod frame;
 mod guard;
+mod link;
 mod next;
 mod plain;
+mod render;
 mod settings;
 mod sign_in;
 mod visitor;
+mod when;
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::response::Response;
-use axum::routing::{any, get};
+use axum::response::Redirect;
+use axum::routing::{any, get, post};
 
 pub use self::settings::ConsoleSettings;
 pub use self::visitor::{Forbidden, Visitor};
 use super::App;
+use crate::api::console::failure::Failure;
 
 /// Where all of it is.
 pub const PREFIX: &str = "/console";
 
 /// All pages.
 pub fn router(app: &App) -> Router<App> {
-    let pages = Router::new()
-        .route("/console", get(home))
+    let assets = Router::new().route("/console/assets/{build}/{name}", get(assets::asset));
+    guard::guarded(app, pages(), assets)
+}
+
+/// The pages for those who are signed in.
+fn pages() -> Router<App> {
+    Router::new()
+        .route("/console", get(async || Redirect::to("/console/applications")))
         .route("/console/", any(not_found))
-        .route("/console/{*path}", any(not_found));
-    guard::guarded(app, pages, Router::new())
+        .route("/console/{*path}", any(not_found))
+        .route("/console/applications", get(applications::list))
+        .nest("/console/applications/{application}", an_application())
 }
 
-async fn home(visitor: Visitor) -> Response {
-    let text = format!("Signed in as {} ({}).", visitor.actor.name, visitor.actor.role.as_str());
-    plain::notice(StatusCode::OK, "Console", &text, ("Here", PREFIX))
+fn an_application() -> Router<App> {
+    Router::new()
+        .route("/", get(application::page))
+        .route("/force", get(application::force))
+        .route("/delete", get(application::ask_delete).post(application::delete))
+        .route("/client-secret", post(credentials::renew))
+        .route("/credentials", post(credentials::create))
+        .route("/credentials/{credential}/expire", post(credentials::expire))
+        .route("/credentials/{credential}/delete", get(credentials::ask_delete).post(credentials::delete))
+        .route("/connections/{connection}/delete", get(connections::ask_delete).post(connections::delete))
+        .route("/connections/{connection}/{decision}", post(connections::decide))
 }
 
-async fn not_found() -> Response {
-    plain::notice(StatusCode::NOT_FOUND, "Not found", "There is no such page.", ("Open the console", PREFIX))
+async fn not_found() -> Failure {
+    Failure::NotFound("There is no such page.")
 }

@@ -136,7 +136,7 @@ impl From<ConnectionDetail> for RegistrationBody {
         };
         Self {
             id: connection.id.0,
-            status: word(connection.status),
+            status: connection.status.word(),
             reason: connection.reason,
             product,
             product_version,
@@ -146,16 +146,6 @@ impl From<ConnectionDetail> for RegistrationBody {
             created_at: reply::time(connection.created_at),
             updated_at: reply::time(connection.updated_at),
         }
-    }
-}
-
-/// As the API writes a status.
-const fn word(status: ConnectionStatus) -> &'static str {
-    match status {
-        ConnectionStatus::Approved => "approved",
-        ConnectionStatus::Pending => "pending",
-        ConnectionStatus::Rejected => "rejected",
-        ConnectionStatus::Revoked => "revoked",
     }
 }
 

@@ -1,0 +1,134 @@
+//! `/console/applications/{application}`: one application, what it has and what it may use.
+
+use app_auth_core::ids::ApplicationId;
+use axum::extract::Path;
+use axum::response::Response;
+use minijinja::context;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::applications::DeveloperLine;
+use super::connections::{self, ConnectionLine};
+use super::credentials::{self, Credentials};
+use super::failure::Failure;
+use super::force::Force;
+use super::frame::{Answer, Frame, outcome};
+use super::when::When;
+use crate::model::{AccessRole, ApplicationDetail};
+use crate::store::{Entity, StoreError};
+
+#[derive(Serialize)]
+struct Shown {
+    application: Head,
+    credentials: Credentials,
+    connections: Vec<ConnectionLine>,
+    more_connections: bool,
+    force: Force,
+}
+
+#[derive(Serialize)]
+struct Head {
+    id: String,
+    name: String,
+    description: Option<String>,
+    redirect_uri: String,
+    custom_id: Option<String>,
+    developer: DeveloperLine,
+    developer_status: &'static str,
+    strategy: Option<Named>,
+    client_id: Option<String>,
+    dcr_provider: Option<String>,
+    created: When,
+}
+
+/// Something that has a page of its own.
+#[derive(Serialize)]
+pub struct Named {
+    pub id: String,
+    pub name: String,
+}
+
+/// The application a path names.
+pub async fn named(frame: &Frame, id: Uuid) -> Result<ApplicationDetail, Failure> {
+    let found = frame.app.store.application_detail(ApplicationId(id)).await?;
+    found.ok_or_else(|| StoreError::NotFound(Entity::Application).into())
+}
+
+/// Its page.
+pub fn path(id: ApplicationId) -> String {
+    format!("/console/applications/{id}")
+}
+
+pub async fn page(frame: Frame, Path(id): Path<Uuid>) -> Answer {
+    let detail = named(&frame, id).await?;
+    let id = detail.application.id;
+    let credentials = credentials::of(&frame, &detail).await?;
+    let (connections, more_connections) = connections::of(&frame, id).await?;
+    let force = Force::of_application(&frame, id).await?;
+    let ApplicationDetail { application, developer, strategy, .. } = detail;
+    let shown = Shown {
+        application: Head {
+            id: id.to_string(),
+            name: application.name,
+            description: application.description,
+            redirect_uri: application.redirect_uri,
+            custom_id: application.custom_id,
+            developer_status: developer.status.word(),
+            developer: DeveloperLine {
+                id: developer.id.to_string(),
+                name: developer.full_name(),
+                email: developer.email.to_string(),
+            },
+            strategy: strategy.map(|detail| Named {
+                id: detail.strategy.id.to_string(),
+                name: detail.strategy.display_name,
+            }),
+            client_id: application.client_id,
+            dcr_provider: application.dcr.map(|dcr| dcr.provider.to_string()),
+            created: frame.when(application.created_at),
+        },
+        credentials,
+        connections,
+        more_connections,
+        force,
+    };
+    frame.page("application.html", shown).await
+}
+
+/// On how many gateways the application's state is applied now.
+pub async fn force(frame: Frame, Path(id): Path<Uuid>) -> Answer {
+    let force = Force::of_application(&frame, ApplicationId(id)).await?;
+    frame.piece("force.html", context! { force => minijinja::Value::from(minijinja::value::Serde(force)) })
+}
+
+/// Asks whether to delete it, and says what that means.
+pub async fn ask_delete(frame: Frame, Path(id): Path<Uuid>) -> Answer {
+    frame.visitor.require(AccessRole::Admin)?;
+    let detail = named(&frame, id).await?;
+    let connections = detail.registrations;
+    let shown = context! {
+        id => detail.application.id.to_string(),
+        name => detail.application.name,
+        connections,
+        at_provider => detail.application.dcr.is_some(),
+    };
+    frame.page("application-delete.html", shown).await
+}
+
+pub async fn delete(frame: Frame, Path(id): Path<Uuid>) -> Response {
+    let deleted = async {
+        frame.visitor.require(AccessRole::Admin)?;
+        let detail = named(&frame, id).await?;
+        let (developer, application) = (detail.developer.id, detail.application.id);
+        frame
+            .app
+            .clients
+            .delete_application::<Failure>(frame.actor(), (developer, application), |_| Ok(()))
+            .await?;
+        Ok(format!("Deleted {}. Its credentials no longer open anything.", detail.application.name))
+    };
+    match deleted.await {
+        Ok(text) => outcome("/console/applications", Ok(text)),
+        Err(failure) => outcome(&path(ApplicationId(id)), Err(failure)),
+    }
+}

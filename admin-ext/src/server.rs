@@ -23,6 +23,8 @@ use crate::store::{Actor, Store, TokenKind};
 const TOMBSTONES_KEPT_MS: i64 = 24 * 3_600_000;
 /// How often old tombstones are looked for.
 const PRUNING: Duration = Duration::from_hours(1);
+/// How often traffic is looked for that is kept no longer.
+const FORGETTING: Duration = Duration::from_mins(1);
 /// How often access tokens are looked for whose time is over.
 const SWEEPING: Duration = Duration::from_secs(5);
 /// How long requests may take to end after the word to stop.
@@ -124,6 +126,22 @@ fn background(store: &Store, nodes: &Nodes) -> JoinSet<()> {
                 Ok(count) => tracing::info!(count, "old tombstones were removed"),
                 Err(error) => tracing::warn!(%error, "old tombstones were not removed"),
             }
+            if let Err(error) = pruned.forget_reporters().await {
+                tracing::warn!(%error, "reporters of traffic that are long gone were not removed");
+            }
+        }
+    });
+    let forgetting = store.clone();
+    tasks.spawn(async move {
+        let mut tick = tokio::time::interval(FORGETTING);
+        loop {
+            tick.tick().await;
+            // Others may write between one batch and the next.
+            let more = async || forgetting.prune_traffic().await.map(|count| count > 0);
+            while more().await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "old traffic was not removed");
+                false
+            }) {}
         }
     });
     let swept = store.clone();

@@ -22,6 +22,7 @@ pub mod role;
 pub mod rules;
 pub mod secret;
 pub mod service;
+pub mod traffic;
 
 pub use ambient::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
 pub use application::{Application, ApplicationDetail, ApplicationPatch, DcrClient, NewApplication};

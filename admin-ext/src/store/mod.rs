@@ -41,6 +41,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod traffic;
 mod writer;
 
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub use open::{Limits, Reveal, StoreOptions};
 pub use portal_versions::PortalVersionChanged;
 pub use services::KnownService;
 pub use tokens::{TOKEN_MIN, Token, TokenKind};
+pub use traffic::{TrafficBatch, TrafficTaken};
 pub use writer::Writer;
 
 use crate::model::{Clock, Entropy, PlainSecret, PortalConfig, Timestamp, ambient};

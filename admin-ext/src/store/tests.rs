@@ -8,3 +8,4 @@ mod issuers;
 mod keeping;
 mod mails;
 mod products;
+mod traffic;

@@ -44,6 +44,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod traffic;
 mod writer;
 
 use std::sync::Arc;
@@ -69,6 +70,7 @@ pub use portal_versions::PortalVersionChanged;
 pub use services::KnownService;
 pub use sessions::{Opened, Session, SessionLimits};
 pub use tokens::{TOKEN_MIN, Token, TokenKind};
+pub use traffic::{TrafficBatch, TrafficTaken};
 pub use writer::Writer;
 
 use crate::model::{AccessRole, Clock, Entropy, PlainSecret, PortalConfig, Timestamp, ambient};

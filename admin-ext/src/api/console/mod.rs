@@ -21,6 +21,7 @@ mod plain;
 mod render;
 mod settings;
 mod sign_in;
+mod traffic;
 mod visitor;
 mod when;
 
@@ -56,6 +57,7 @@ fn an_application() -> Router<App> {
     Router::new()
         .route("/", get(application::page))
         .route("/force", get(application::force))
+        .route("/traffic", get(traffic::piece))
         .route("/delete", get(application::ask_delete).post(application::delete))
         .route("/client-secret", post(credentials::renew))
         .route("/credentials", post(credentials::create))

@@ -166,6 +166,8 @@ impl Admin {
 #[derive(Default)]
 pub struct Line {
     pub calls: Vec<(u32, String)>,
+    /// With their bodies.
+    pub posts: Vec<(u32, String, Vec<u8>)>,
     next: u32,
     pub dead: bool,
 }
@@ -177,6 +179,15 @@ impl Outgoing for Line {
         }
         self.next += 1;
         self.calls.push((self.next, path.to_owned()));
+        Some(self.next)
+    }
+
+    fn post(&mut self, path: &str, body: &[u8], _timeout: u32) -> Option<u32> {
+        if self.dead {
+            return None;
+        }
+        self.next += 1;
+        self.posts.push((self.next, path.to_owned(), body.to_vec()));
         Some(self.next)
     }
 }
@@ -252,5 +263,5 @@ pub fn decide<S: SharedData>(
     let native = &NoNativeSignatures;
     let gate = Gate { reader: Reader::new(shared), config, memory: remembered, native, now: || now };
     let (service, progress) = (Some(to), &Progress::default());
-    gate.decide(&Request { headers, service, body, encrypted: false, host, progress })
+    gate.decide(&Request { headers, service, body, encrypted: false, host, progress }).outcome
 }

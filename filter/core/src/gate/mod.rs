@@ -174,7 +174,11 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         let policy = self.policy(&mut meta, service)?;
         let policy = policy.as_ref().as_ref().ok_or(Unavailable::UnknownService)?;
         if policy.ways.is_empty() {
-            return if policy.open { Ok(Outcome::Exempt.into()) } else { Err(Unavailable::UnknownService.into()) };
+            return if policy.open {
+                Ok(Outcome::Exempt.into())
+            } else {
+                Err(Unavailable::UnknownService.into())
+            };
         }
         if let Some(outcome) = self.token_endpoint(request, service, policy)? {
             return Ok(outcome.into());

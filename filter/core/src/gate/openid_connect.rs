@@ -324,7 +324,8 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         };
         let looked = self.look_at(at, meta, granted.token.as_bytes(), true);
         let tried = self.admit(at, meta, service, looked, place, Some(&granted.token))?;
-        let is_no_token = matches!(&tried, Tried::No(No::Unauthenticated(_)) | Tried::Known(No::Unauthenticated(_), ..));
+        let is_no_token =
+            matches!(&tried, Tried::No(No::Unauthenticated(_)) | Tried::Known(No::Unauthenticated(_), ..));
         if granted.kept && is_no_token {
             // It has ended before its time, or its key has gone: the client is as good as it was, and gets another.
             self.memory.clients.borrow_mut().remove(&key);

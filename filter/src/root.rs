@@ -145,13 +145,17 @@ fn describe(event: &Event) -> (Level, String) {
             ),
         ),
         Event::Damaged => (Level::Warn, "a part of the state is gone".to_owned()),
-        Event::TrafficLate(how) => (Level::Warn, format!("traffic is not reported, and kept until it is: {how}")),
+        Event::TrafficLate(how) => {
+            (Level::Warn, format!("traffic is not reported, and kept until it is: {how}"))
+        }
         Event::TrafficNotTaken => {
             (Level::Warn, "the admin extension is too old to take reports of traffic".to_owned())
         }
         Event::TrafficRefused { status, requests } => (
             Level::Error,
-            format!("the admin extension refused a report of traffic ({status}): {requests} requests are lost to it"),
+            format!(
+                "the admin extension refused a report of traffic ({status}): {requests} requests are lost to it"
+            ),
         ),
         Event::TrafficLost => (Level::Error, "counts of traffic could not be read and are lost".to_owned()),
         Event::NoRoomForTraffic => {

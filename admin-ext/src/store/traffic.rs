@@ -10,8 +10,8 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::sql::{Columns as _, insert, signed};
 use super::{Result, Store, StoreError};
-use crate::model::traffic::{Counted, Period, Span, Traffic};
 use crate::model::Timestamp;
+use crate::model::traffic::{Counted, Period, Span, Traffic};
 
 /// Rows of one statement. More cost more: SQLite finds the name of each parameter by counting from the first.
 const ROWS: usize = 50;
@@ -107,12 +107,7 @@ impl Store {
         let by_service = by_service
             .iter()
             .map(|row| counted(row, (ServiceId(row.uuid("service")?), row.optional_text("name")?)));
-        Ok(Traffic::new(
-            period,
-            now,
-            by_time.collect::<Result<_>>()?,
-            by_service.collect::<Result<_>>()?,
-        ))
+        Ok(Traffic::new(period, now, by_time.collect::<Result<_>>()?, by_service.collect::<Result<_>>()?))
     }
 
     /// When requests of applications were last counted, let through or not, to the time of the report. Those of which none
@@ -143,12 +138,14 @@ impl Store {
         let mut gone = 0;
         for span in Span::ALL {
             let before = now.plus_millis(-span.kept_millis());
-            let found = sqlx::query("SELECT COUNT(*) AS n FROM (SELECT 1 FROM traffic WHERE span = $1 AND at < $2 LIMIT 1) AS t")
-                .bind(span.millis())
-                .bind(before.0)
-                .fetch_one(&mut *self.reader().await?)
-                .await?
-                .count("n")?;
+            let found = sqlx::query(
+                "SELECT COUNT(*) AS n FROM (SELECT 1 FROM traffic WHERE span = $1 AND at < $2 LIMIT 1) AS t",
+            )
+            .bind(span.millis())
+            .bind(before.0)
+            .fetch_one(&mut *self.reader().await?)
+            .await?
+            .count("n")?;
             // Without a need nobody is kept from writing.
             if found == 0 {
                 continue;

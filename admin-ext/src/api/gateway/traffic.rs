@@ -45,7 +45,8 @@ pub struct Taken {
 )]
 pub async fn traffic(State(app): State<App>, body: Bytes) -> Result<Json<Taken>, Problem> {
     // Nothing in a report is secret, so that what is wrong with it can be said.
-    let report: Report = serde_json::from_slice(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let report: Report =
+        serde_json::from_slice(&body).map_err(|error| Problem::bad_request(error.to_string()))?;
     check_name("node", &report.node)?;
     check_name("version", &report.version)?;
     if report.batches.len() > BATCHES_MAX {

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::applications;
 use super::conventions::{Ids, Problem, Query, reply};
 use crate::api::App;
-use crate::model::traffic::{Outcome, Period, Requests, ServiceTraffic, Traffic};
 use crate::model::Timestamp;
+use crate::model::traffic::{Outcome, Period, Requests, ServiceTraffic, Traffic};
 
 /// The requests of an application that gateways have reported.
 #[derive(Serialize, ToSchema)]

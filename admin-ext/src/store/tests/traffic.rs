@@ -37,7 +37,8 @@ async fn given_a_batch_when_it_is_told_again_then_it_counts_once_and_a_later_one
     let test = TestStore::open().await;
     let world = World::make(&test).await;
     let (app, service) = (world.application.id, world.service.id);
-    let first = batch(1, 1, &[(key(app, service, Outcome::Allowed), 5), (key(app, service, Outcome::Revoked), 2)]);
+    let first =
+        batch(1, 1, &[(key(app, service, Outcome::Allowed), 5), (key(app, service, Outcome::Revoked), 2)]);
     let taken = test.store.take_traffic(vec![first.clone()]).await.unwrap();
     assert_eq!(taken, TrafficTaken { batches: 1, repeated: 0, requests: 7 });
 

@@ -10,7 +10,7 @@ use app_auth_core::feed::{
 };
 use app_auth_core::gate::call::Progress;
 use app_auth_core::gate::memory::Memory as Remembered;
-use app_auth_core::gate::{Gate, HostTraits, Outcome, Request};
+use app_auth_core::gate::{Decision, Gate, HostTraits, Outcome, Request};
 use app_auth_core::host::{NoNativeSignatures, SharedData};
 use app_auth_core::ids::{Revision, ServiceId, StoreId, StrategyId};
 use app_auth_core::memory::Memory;
@@ -258,10 +258,25 @@ pub fn decide<S: SharedData>(
     host: HostTraits,
     now: Option<u64>,
 ) -> Outcome {
+    decide_and_count(shared, remembered, config, to, headers, body, host, now).outcome
+}
+
+/// As [`decide`], with what the request counts as.
+#[expect(clippy::too_many_arguments, reason = "as above")]
+pub fn decide_and_count<S: SharedData>(
+    shared: &S,
+    remembered: &Remembered,
+    config: &Config,
+    to: ServiceId,
+    headers: &[(&str, &str)],
+    body: Body<'_>,
+    host: HostTraits,
+    now: Option<u64>,
+) -> Decision {
     let block = headers::serialize(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     let headers = HeaderMap::parse(&block).unwrap();
     let native = &NoNativeSignatures;
     let gate = Gate { reader: Reader::new(shared), config, memory: remembered, native, now: || now };
     let (service, progress) = (Some(to), &Progress::default());
-    gate.decide(&Request { headers, service, body, encrypted: false, host, progress }).outcome
+    gate.decide(&Request { headers, service, body, encrypted: false, host, progress })
 }

@@ -138,6 +138,9 @@ fn background(store: &Store, nodes: &Nodes) -> JoinSet<()> {
                 tracing::warn!(%error, "sessions that have ended were not removed");
                 false
             }) {}
+            if let Err(error) = signed_in.prune_undos().await {
+                tracing::warn!(%error, "what can no longer be undone was not removed");
+            }
         }
     });
     let swept = store.clone();

@@ -43,6 +43,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod undo;
 mod writer;
 
 use std::sync::Arc;
@@ -63,11 +64,12 @@ pub use issuers::{DueIssuer, FetchProgress, IssuerCounts};
 pub use nodes::StoredNode;
 pub use oauth2_clients::{KeptSecret, OAuth2Client};
 pub use open::{Limits, Reveal, StoreOptions};
-pub use overview::{ApplicationLine, ApplicationSearch, SEARCH_MAX};
+pub use overview::{ApplicationLine, ApplicationSearch, Request, RequestFilter, SEARCH_MAX};
 pub use portal_versions::PortalVersionChanged;
 pub use services::KnownService;
 pub use sessions::{Opened, Session, SessionLimits};
 pub use tokens::{TOKEN_MIN, Token, TokenKind};
+pub use undo::{UNDO_MS, Undoable, Undone};
 pub use writer::Writer;
 
 use crate::model::{AccessRole, Clock, Entropy, PlainSecret, PortalConfig, Timestamp, ambient};

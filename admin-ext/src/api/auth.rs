@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::App;
 use super::ops::RequestId;
 use super::v2::Problem;
+use super::{App, permission};
 use crate::model::{AccessRole, PlainSecret};
 use crate::store::{Actor, StoreError, TokenKind};
 
@@ -24,6 +24,7 @@ pub(super) const TOKEN_MAX: usize = 512;
 pub async fn admin(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let caller = Caller::of(&app, &request);
     match admitted(&app, caller).await {
+        Ok(actor) if !permission::may_ask(actor.role, &request) => forbidden(actor.role),
         Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await
@@ -37,6 +38,9 @@ pub async fn admin(State(app): State<App>, mut request: Request, next: Next) -> 
 pub async fn admin_v2(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let caller = Caller::of(&app, &request);
     match admitted(&app, caller).await {
+        Ok(actor) if !permission::may_ask(actor.role, &request) => {
+            Problem::from(StoreError::Forbidden(actor.role)).into_response()
+        }
         Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await
@@ -183,6 +187,11 @@ pub(super) fn names_loopback(host: &str) -> bool {
 fn unauthorized() -> Response {
     let headers = [(header::WWW_AUTHENTICATE, "Bearer"), (header::CONTENT_TYPE, JSON)];
     (StatusCode::UNAUTHORIZED, headers, r#"{"message":"Unauthorized"}"#).into_response()
+}
+
+fn forbidden(role: AccessRole) -> Response {
+    let body = serde_json::json!({ "message": StoreError::Forbidden(role).to_string() }).to_string();
+    (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, JSON)], body).into_response()
 }
 
 /// Without the database nobody can be told apart, so nobody gets in.

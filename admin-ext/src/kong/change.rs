@@ -53,6 +53,8 @@ where
     I: Clone,
     F: for<'a> Fn(&'a mut Writer, I) -> Making<'a, T, E>,
 {
+    // Kong is told everything, whoever asked for the change.
+    let store = &store.with_secrets();
     let mut writer = store.write(actor).await?;
     let value = apply(&mut writer, input.clone()).await?;
     let wants = match kong {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::sql::signed;
 use super::writer::Writer;
-use super::{Entity, Result};
+use super::{Entity, Result, StoreError, permission};
 use crate::model::{
     Application, AuthStrategy, Connection, Credential, CredentialSecret, DcrProvider, Developer,
     DeveloperCredential, PlainSecret, Portal, PortalVersion, Product, ProductVersion, Role, Service,
@@ -43,6 +43,7 @@ impl Writer {
         self.audit(T::ENTITY, "delete", before.id(), Some(before.view()), None).await
     }
 
+    /// [`StoreError::Forbidden`] if whoever makes the change may not: then nothing of it is made.
     pub(super) async fn audit(
         &mut self,
         entity: Entity,
@@ -51,6 +52,9 @@ impl Writer {
         before: Option<Value>,
         after: Option<Value>,
     ) -> Result<()> {
+        if !permission::may_change(self.actor.role, entity, action, before.as_ref(), after.as_ref()) {
+            return Err(StoreError::Forbidden(self.actor.role));
+        }
         self.head.audit += 1;
         sqlx::query(
             "INSERT INTO audit (seq, at, actor, request, action, entity, entity_id, before_change, after_change) \

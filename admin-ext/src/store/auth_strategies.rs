@@ -89,6 +89,9 @@ impl Store {
             let open;
             (open, detail.strategy.secret) = AuthStrategy::split(secret);
             detail.strategy.config.extend(open);
+            if self.hides_secrets() {
+                detail.strategy.secret.clear();
+            }
         }
         Ok(detail)
     }

@@ -59,8 +59,8 @@ impl Store {
     fn read_credential(&self, row: &AnyRow) -> Result<Credential> {
         let id = CredentialId(row.uuid("id")?);
         let sealed = match row.optional_bytes("sealed")? {
-            Some(sealed) => Some(self.open_sealed(id, &sealed)?),
-            None => None,
+            Some(sealed) if !self.hides_secrets() => Some(self.open_sealed(id, &sealed)?),
+            _ => None,
         };
         let key = sealed.as_ref().map(|sealed| PlainSecret::new(sealed.key.as_str()));
         let secret = match CredentialKind::parse(&row.text("kind")?) {
@@ -70,7 +70,8 @@ impl Store {
                 let settings: ClientSettings = serde_json::from_str(&settings)
                     .map_err(|_| StoreError::Corrupt("credentials.settings"))?;
                 let readable = sealed.as_ref().and_then(|sealed| sealed.client_secret.as_deref());
-                let shown = if settings.hash_secret { settings.secret_hash.as_deref() } else { readable };
+                let hash = settings.secret_hash.as_deref().filter(|_| !self.hides_secrets());
+                let shown = if settings.hash_secret { hash } else { readable };
                 CredentialSecret::OAuth2 {
                     client_id: key,
                     client_secret: shown.map(PlainSecret::new),

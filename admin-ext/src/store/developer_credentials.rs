@@ -96,8 +96,8 @@ impl Store {
         let open: Map<String, Value> = serde_json::from_str(&row.text("settings")?)
             .map_err(|_| StoreError::Corrupt("developer_credentials.settings"))?;
         let secret = match row.optional_bytes("sealed")? {
-            Some(sealed) => self.open_members(id, &sealed)?,
-            None => BTreeMap::new(),
+            Some(sealed) if !self.hides_secrets() => self.open_members(id, &sealed)?,
+            _ => BTreeMap::new(),
         };
         Ok(DeveloperCredential {
             id,

@@ -2,8 +2,8 @@
 
 use app_auth_core::ids::Revision;
 
-use crate::model::Invalid;
 use crate::model::ambient::NoEntropy;
+use crate::model::{AccessRole, Invalid};
 
 /// The kinds of things the store keeps, by the names the legacy API has for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,9 +118,9 @@ pub enum StoreError {
     Limit { entity: Entity, limit: u64 },
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The actor's role does not allow the change.
-    #[error("the role does not allow this")]
-    Forbidden,
+    /// Whoever wants the change has a role that may not make it.
+    #[error("the role {} does not allow this", .0.as_str())]
+    Forbidden(AccessRole),
     /// Every connection to the database is taken; try again.
     #[error("the database is busy")]
     Busy,

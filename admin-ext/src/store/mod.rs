@@ -25,6 +25,7 @@ mod nodes;
 mod oauth2_clients;
 mod open;
 mod overview;
+mod permission;
 mod plugins;
 mod portal_applications;
 mod portal_config;
@@ -97,7 +98,14 @@ impl Actor {
 
 /// A handle to the database; cheap to clone.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<Inner>, Secrets);
+
+/// Whether a handle's reads answer secrets that are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Secrets {
+    Shown,
+    Hidden,
+}
 
 struct Inner {
     backend: sql::Backend,
@@ -131,6 +139,23 @@ struct Inner {
 }
 
 impl Store {
+    /// The same database without its secrets: reads answer what they would if secrets were shown once only. Changes are
+    /// not impaired.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        Self(self.0.clone(), Secrets::Hidden)
+    }
+
+    /// The same database with its secrets, for what is not shown to anybody.
+    #[must_use]
+    pub fn with_secrets(&self) -> Self {
+        Self(self.0.clone(), Secrets::Shown)
+    }
+
+    fn hides_secrets(&self) -> bool {
+        self.1 == Secrets::Hidden
+    }
+
     pub fn id(&self) -> StoreId {
         self.0.id
     }

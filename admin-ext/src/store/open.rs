@@ -13,7 +13,7 @@ use sqlx::any::AnyPoolOptions;
 use tokio::sync::{Notify, watch};
 
 use super::sql::{Backend, Columns as _};
-use super::{Actor, Inner, Result, SessionLimits, Store, StoreError, schema};
+use super::{Actor, Inner, Result, Secrets, SessionLimits, Store, StoreError, schema};
 use crate::model::{Clock, Entropy, OsEntropy, PortalConfig, SystemClock};
 use crate::secrets::Sealer;
 
@@ -115,7 +115,7 @@ impl Store {
         schema::migrate(&writes, backend).await?;
         let (id, revision) = head(&writes, &sealer, &*options.entropy).await?;
         let (newest, _) = watch::channel(revision);
-        let store = Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             backend,
             url,
             id,
@@ -137,7 +137,8 @@ impl Store {
             dcr_news: Notify::new(),
             issuer_news: Notify::new(),
             issuer_fetches: watch::channel(()).0,
-        }));
+        });
+        let store = Self(inner, Secrets::Shown);
         store.begin().await?;
         Ok(store)
     }

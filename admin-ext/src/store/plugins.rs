@@ -64,7 +64,7 @@ impl Store {
                     let query = query.bind(developer.as_bytes().to_vec());
                     tags.iter().fold(query, |query, tag| query.bind(tag.clone()))
                 },
-                read,
+                |row| read(row).map(|plugin| self.seen(plugin)),
                 |plugin| Offset { created_at: plugin.created_at, id: plugin.id.0 },
             )
             .await
@@ -73,7 +73,16 @@ impl Store {
     /// The developer's plugin by id; another developer's is not found.
     pub async fn plugin(&self, developer: DeveloperId, id: PluginId) -> Result<Option<Plugin>> {
         let found = by_id(&mut *self.reader().await?, id).await?;
-        Ok(found.filter(|plugin| plugin.developer == developer))
+        Ok(found.filter(|plugin| plugin.developer == developer).map(|plugin| self.seen(plugin)))
+    }
+
+    /// What an answer shows of it.
+    fn seen(&self, mut plugin: Plugin) -> Plugin {
+        if self.hides_secrets() {
+            plugin.given = without_secrets(plugin.given);
+            plugin.answered = plugin.answered.map(without_secrets);
+        }
+        plugin
     }
 
     /// The developer's plugin by its `instance_name`.
@@ -90,7 +99,7 @@ impl Store {
             .bind(developer.as_bytes().as_slice())
             .fetch_optional(&mut *self.reader().await?)
             .await?;
-        row.as_ref().map(read).transpose()
+        Ok(row.as_ref().map(read).transpose()?.map(|plugin| self.seen(plugin)))
     }
 }
 
@@ -251,6 +260,14 @@ fn view(plugin: &Plugin, before: &Map<String, Value>) -> Value {
         "config": redacted(&plugin.given, Some(before)),
         "tags": plugin.tags,
     })
+}
+
+/// A configuration as those see it who see no secrets.
+fn without_secrets(config: Map<String, Value>) -> Map<String, Value> {
+    match redacted(&config, Some(&config)) {
+        Value::Object(shown) => shown,
+        _ => Map::new(),
+    }
 }
 
 /// A configuration without what its members' names give away as secret, but not without whether it changed.

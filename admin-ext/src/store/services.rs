@@ -130,9 +130,10 @@ impl Store {
         Ok(service)
     }
 
-    /// What an answer shows: where secrets are shown once only, a provision key that was there before is left out.
+    /// What an answer shows: where secrets are not shown, or once only, a provision key that was there before is left out.
     fn hide_provision_key(&self, mut service: Service, before: Option<&Service>) -> Service {
-        if let (Reveal::Once, Some(oauth2)) = (self.0.reveal, &mut service.oauth2) {
+        let hidden = self.hides_secrets() || self.0.reveal == Reveal::Once;
+        if let (true, Some(oauth2)) = (hidden, &mut service.oauth2) {
             let known =
                 before.map(|before| before.oauth2.as_ref().and_then(|known| known.provision_key.as_ref()));
             if known.is_none_or(|known| known == oauth2.provision_key.as_ref()) {

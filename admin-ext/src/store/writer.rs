@@ -17,7 +17,7 @@ use super::mails::Mails;
 use super::sql::{Backend, Columns as _, signed};
 use super::undo::Undoing;
 use super::{Actor, Result, Store, StoreError};
-use crate::model::Timestamp;
+use crate::model::{AccessRole, Timestamp};
 
 /// A change in progress. Dropped without [`Writer::commit`] it changes nothing.
 pub struct Writer {
@@ -62,8 +62,12 @@ pub(super) struct Head {
 }
 
 impl Store {
-    /// Begins a change. Writers queue: the one before must commit or be dropped first.
+    /// Begins a change. Writers queue: the one before must commit or be dropped first. [`StoreError::Forbidden`] for those
+    /// who may change nothing.
     pub async fn write(&self, actor: &Actor) -> Result<Writer> {
+        if actor.role == AccessRole::Viewer {
+            return Err(StoreError::Forbidden(actor.role));
+        }
         let began = Instant::now();
         let statement = match self.0.backend {
             Backend::Sqlite => "BEGIN IMMEDIATE",
@@ -83,7 +87,8 @@ impl Store {
         };
         Ok(Writer {
             tx,
-            store: self.clone(),
+            // A change needs to know everything, whoever makes it.
+            store: self.with_secrets(),
             actor: actor.clone(),
             head,
             // Read under the lock, so that times never run against the order of commits on one machine.

@@ -60,7 +60,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound(entity) => Self::NotFound(gone(entity)),
-            StoreError::Forbidden => Self::Forbidden,
+            StoreError::Forbidden(_) => Self::Forbidden,
             StoreError::Busy => Self::Busy,
             StoreError::Invalid(invalid) => Self::Refused(format!("{}: {}.", invalid.field, invalid.reason)),
             StoreError::Unique { entity, field, .. } => {

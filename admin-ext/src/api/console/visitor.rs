@@ -71,6 +71,7 @@ pub async fn find(State(app): State<App>, mut request: Request, next: Next) -> R
                 let id = request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone());
                 let actor = Actor { name: session.subject.clone(), request: id, role: session.role };
                 let visitor = Visitor { actor, csrf: csrf.expose().to_owned(), session };
+                request.extensions_mut().insert(visitor.actor.clone());
                 request.extensions_mut().insert(visitor);
                 request.extensions_mut().insert(csrf);
                 return next.run(request).await;

@@ -2,7 +2,7 @@
 //! under the name this API has for them.
 
 use app_auth_core::ids::{ConnectionId, ServiceId};
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply};
 use super::developers::{self, DeveloperBody};
 use super::parameters::{ApplicationPath, PageArguments};
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{
     Application, ConnectionDetail, ConnectionPatch, ConnectionStatus, ConnectionTarget, NewConnection,
     StatusCode as _, Update, rules,
@@ -167,7 +167,7 @@ async fn instance(
     ),
 )]
 pub async fn list(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((developer, application)): Segments<(String, String)>,
     query: Query,
 ) -> Result<Response, Error> {
@@ -194,7 +194,7 @@ pub async fn list(
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, application)): Segments<(String, String)>,
     input: Input,
@@ -235,7 +235,7 @@ impl InstanceInput {
     ),
 )]
 pub async fn get(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((developer, application, instance)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
@@ -260,7 +260,7 @@ pub async fn get(
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, application, instance)): Segments<(String, String, String)>,
     mut input: Input,
@@ -301,7 +301,7 @@ pub async fn update(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, application, instance)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {

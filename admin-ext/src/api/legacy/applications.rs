@@ -2,7 +2,7 @@
 
 use app_auth_core::ids::{ApplicationId, StrategyId};
 use app_auth_core::record::CredentialRecord;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::bodies::{JsonText, Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::parameters::{ApplicationPath, DeveloperPath, PageArguments};
-use crate::api::App;
+use crate::api::Seen;
 use crate::idp::Created;
 use crate::model::{Application, ApplicationPatch, NewApplication, Update, rules};
 use crate::store::Actor;
@@ -156,7 +156,7 @@ pub struct ApplicationChanges {
     ),
 )]
 pub async fn list(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments(developer): Segments<String>,
     query: Query,
 ) -> Result<Response, Error> {
@@ -184,7 +184,7 @@ pub async fn list(
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(developer): Segments<String>,
     input: Input,
@@ -220,7 +220,7 @@ pub fn new(input: Input) -> Result<NewApplication, Error> {
     ),
 )]
 pub async fn get(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((developer, application)): Segments<(String, String)>,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
@@ -246,7 +246,7 @@ pub async fn get(
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, application)): Segments<(String, String)>,
     input: Input,
@@ -279,7 +279,7 @@ pub async fn update(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, application)): Segments<(String, String)>,
 ) -> Result<Response, Error> {

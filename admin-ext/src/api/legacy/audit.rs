@@ -1,6 +1,5 @@
 //! `/audit`: who changed what, when, from what to what. Read only.
 
-use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use super::bodies::{Message, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Query, Segments, path, reply};
 use super::parameters::PageArguments;
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::rules;
 use crate::store::{AuditEntry, AuditFilter, Entity};
 
@@ -89,7 +88,7 @@ fn filter(query: &Query) -> Result<AuditFilter, Error> {
         (status = 400, description = "Refused", body = Violation),
     ),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Error> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Error> {
     let entries = app.store.audit_log(&filter(&query)?, query.page()?).await?;
     Ok(query.list(entries, AuditBody::from))
 }
@@ -103,7 +102,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Erro
         (status = 404, description = "There is no such change", body = Message),
     ),
 )]
-pub async fn get(State(app): State<App>, Segments(seq): Segments<String>) -> Result<Response, Error> {
+pub async fn get(Seen(app): Seen, Segments(seq): Segments<String>) -> Result<Response, Error> {
     let entry = app.store.audit_entry(path::id(&seq)?).await?.ok_or(Error::NotFound)?;
     Ok(reply::ok(&AuditBody::from(entry)))
 }

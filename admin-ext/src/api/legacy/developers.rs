@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use app_auth_core::ids::DeveloperId;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::conventions::{
     Checked, Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts,
 };
 use super::parameters::{DeveloperPath, PageArguments};
-use crate::api::App;
+use crate::api::{App, Seen};
 use crate::kong;
 use crate::model::{
     self, Developer, DeveloperStatus, Email, Members, NewDeveloper, NewDeveloperCredential, PlainSecret,
@@ -156,7 +156,7 @@ fn status(code: i64) -> Result<DeveloperStatus, Error> {
         (status = 400, description = "Refused; nothing has changed", body = Violation),
     ),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Error> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Error> {
     let status = query.integer("status", 0, 3)?.and_then(DeveloperStatus::from_code);
     let developers = app.store.developers(status, query.page()?).await?;
     Ok(query.list(developers, DeveloperBody::from))
@@ -178,7 +178,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Erro
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     input: Input,
 ) -> Result<Response, Error> {
@@ -247,7 +247,7 @@ impl Planned {
         (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
-pub async fn get(State(app): State<App>, Segments(developer): Segments<String>) -> Result<Response, Error> {
+pub async fn get(Seen(app): Seen, Segments(developer): Segments<String>) -> Result<Response, Error> {
     let developer = path::developer(&app.store, &developer).await?;
     Ok(reply::ok(&DeveloperBody::from(developer)))
 }
@@ -271,7 +271,7 @@ pub async fn get(State(app): State<App>, Segments(developer): Segments<String>) 
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(developer): Segments<String>,
     input: Input,
@@ -364,7 +364,7 @@ pub struct Wrapped {
             headers(("X-Kong-Sync" = String, description = "`applied` or `pending`; absent without a Kong that follows")))),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(developer): Segments<String>,
 ) -> Result<Response, Error> {

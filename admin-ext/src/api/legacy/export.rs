@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::io;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{Method, header};
 use axum::response::{IntoResponse as _, Response};
 use csv::{Terminator, WriterBuilder};
@@ -13,7 +12,7 @@ use futures_util::stream;
 
 use super::bodies::Violation;
 use super::conventions::{Error, Query};
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{DeveloperStatus, Offset, PageRequest, StatusCode as _};
 use crate::store::{DeveloperLine, Store};
 
@@ -34,7 +33,7 @@ type Part = (Vec<u8>, Option<Offset>);
         (status = 400, description = "Refused", body = Violation),
     ),
 )]
-pub async fn export(State(app): State<App>, method: Method, query: Query) -> Result<Response, Error> {
+pub async fn export(Seen(app): Seen, method: Method, query: Query) -> Result<Response, Error> {
     let status = query.integer("status", 0, 3)?.and_then(DeveloperStatus::from_code);
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),

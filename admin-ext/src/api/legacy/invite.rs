@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::bodies::{Message, Violation};
 use super::conventions::{Error, Field, Input, Kind, Schema, members, reply, texts};
-use crate::api::App;
+use crate::api::Seen;
 use crate::mail::{Failure, Letter, Mailer};
 use crate::model::{Email, MailContext, MailTemplate, OsEntropy, PortalConfig, ambient};
 use crate::store::{Actor, StoreError};
@@ -90,7 +90,7 @@ pub struct Sent {
     ),
 )]
 pub async fn invite(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     mut input: Input,
 ) -> Result<Response, Error> {

@@ -2,7 +2,7 @@
 //! at once, each with an expiry of its own, so that keys can be rotated with an overlap.
 
 use app_auth_core::ids::CredentialId;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::expiry;
 use super::parameters::{ApplicationPath, PageArguments, TagArguments};
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{
     Application, Credential, CredentialKind, CredentialPatch, CredentialSecret, NewCredential, NewSecret,
     PlainSecret, Timestamp, Update,
@@ -119,7 +119,7 @@ pub struct KeyAuthChanges {
     ),
 )]
 pub async fn list(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((developer, application)): Segments<(String, String)>,
     query: Query,
 ) -> Result<Response, Error> {
@@ -146,7 +146,7 @@ pub async fn list(
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, application)): Segments<(String, String)>,
     input: Input,
@@ -190,7 +190,7 @@ impl KeyAuthInput {
     ),
 )]
 pub async fn get(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((developer, application, credential)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
@@ -215,7 +215,7 @@ pub async fn get(
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, application, credential)): Segments<(String, String, String)>,
     input: Input,
@@ -249,7 +249,7 @@ pub async fn update(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, application, credential)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {

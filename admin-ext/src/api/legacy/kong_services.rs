@@ -1,6 +1,5 @@
 //! `/kong/services`: the services of the Kong that follows, as choices for what product versions are served by.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -11,7 +10,7 @@ use uuid::Uuid;
 use super::bodies::{Message, Violation};
 use super::conventions::{Error, Query, reply};
 use super::kong_sync::kong;
-use crate::api::App;
+use crate::api::Seen;
 use crate::kong::{KongService, Unanswered};
 use crate::store::KnownService;
 
@@ -71,7 +70,7 @@ pub struct ServicesBody {
         (status = 502, description = "Kong does not answer", body = Message),
     ),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Error> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Error> {
     let kong = kong(&app)?;
     let size = query.size()?;
     let page =

@@ -1,7 +1,6 @@
 //! `/kong/sync`: what the Kong that follows has still to be told, and asking for it to be told now. Where no Kong
 //! follows, nothing is ever listed and nothing can be asked for.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -13,7 +12,7 @@ use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Query, Segments, path, reply};
 use super::parameters::PageArguments;
-use crate::api::App;
+use crate::api::{App, Seen};
 use crate::kong::Kong;
 use crate::store::kong::{Marker, Target};
 
@@ -86,7 +85,7 @@ pub fn kong(app: &App) -> Result<&Kong, Error> {
         (status = 400, description = "Refused; nothing has changed", body = Violation),
     ),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Error> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Error> {
     let refused = match query.argument("state") {
         None => None,
         Some("pending") => Some(false),
@@ -109,7 +108,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Erro
         (status = 404, description = "No Kong follows", body = Message),
     ),
 )]
-pub async fn start(State(app): State<App>) -> Result<Response, Error> {
+pub async fn start(Seen(app): Seen) -> Result<Response, Error> {
     let kong = kong(&app)?;
     let marked = app.store.mark_everything().await?;
     kong.wake();
@@ -129,7 +128,7 @@ pub async fn start(State(app): State<App>) -> Result<Response, Error> {
     ),
 )]
 pub async fn retry(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((target, id)): Segments<(String, String)>,
 ) -> Result<Response, Error> {
     let kong = kong(&app)?;

@@ -1,6 +1,6 @@
 //! `/mails`: what is still to be sent, and giving one of them up.
 
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::bodies::Violation;
 use super::conventions::query::Page;
 use super::conventions::{Error, Query, Segments, reply};
 use super::parameters::PageArguments;
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::WaitingMail;
 use crate::store::{Actor, StoreError};
 
@@ -57,7 +57,7 @@ impl From<WaitingMail> for MailBody {
         (status = 400, description = "Refused; nothing has changed", body = Violation),
     ),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Error> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Error> {
     Ok(query.list(app.store.mails(query.page()?).await?, MailBody::from))
 }
 
@@ -68,7 +68,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Erro
     responses((status = 204, description = "It does not wait any more; if it is just being sent, it still goes out")),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(mail): Segments<String>,
 ) -> Result<Response, Error> {

@@ -42,14 +42,14 @@ use utoipa_axum::routes;
 
 use self::bodies::{Message, Violation};
 use self::conventions::{Error, reply};
-use super::App;
+use super::Unseen;
 
 /// The prefix of the only workspace.
-const WORKSPACE: &str = "/default";
+pub const WORKSPACE: &str = "/default";
 
 /// All endpoints but those of [`bulk_router`], also under `/default`, the name of the only workspace. Paths that are none
 /// of them are left to the router this one is merged into; see [`not_found`].
-pub fn router() -> Router<App> {
+pub fn router() -> Router<Unseen> {
     let (router, _) = endpoints().split_for_parts();
     Router::new()
         .nest(WORKSPACE, router.clone())
@@ -58,7 +58,7 @@ pub fn router() -> Router<App> {
 }
 
 /// The endpoints whose requests may take as long as there is something to do.
-pub fn bulk_router() -> Router<App> {
+pub fn bulk_router() -> Router<Unseen> {
     let (router, _) = bulk_endpoints().split_for_parts();
     Router::new()
         .nest(WORKSPACE, router.clone())
@@ -66,15 +66,20 @@ pub fn bulk_router() -> Router<App> {
         .method_not_allowed_fallback(method_not_allowed)
 }
 
-fn bulk_endpoints() -> OpenApiRouter<App> {
+fn bulk_endpoints() -> OpenApiRouter<Unseen> {
     OpenApiRouter::new().routes(routes!(import::import))
 }
 
 /// The description of all endpoints.
 pub fn openapi() -> OpenApi {
     let mut document = endpoints().merge(bulk_endpoints()).into_openapi();
-    for operation in document.paths.paths.values_mut().flat_map(operations) {
-        refusals(operation);
+    for item in document.paths.paths.values_mut() {
+        for operation in writes(item).into_iter().flatten() {
+            refused_to_some(operation);
+        }
+        for operation in operations(item) {
+            refusals(operation);
+        }
     }
     document
 }
@@ -82,6 +87,21 @@ pub fn openapi() -> OpenApi {
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let PathItem { get, put, post, delete, patch, .. } = path;
     [get, put, post, delete, patch].into_iter().flatten()
+}
+
+fn writes(path: &mut PathItem) -> [&mut Option<Operation>; 4] {
+    let PathItem { put, post, delete, patch, .. } = path;
+    [put, post, delete, patch]
+}
+
+/// Adds what an operation that changes something answers those whose role does not allow it.
+fn refused_to_some(operation: &mut Operation) {
+    let content = Content::new(Some(Ref::from_schema_name(Message::name())));
+    let response = ResponseBuilder::new()
+        .description("The role of the token does not allow it; nothing has changed")
+        .content("application/json", content)
+        .build();
+    operation.responses.responses.entry("403".to_owned()).or_insert(RefOr::T(response));
 }
 
 /// Adds what any operation may answer before it is reached or when the database cannot follow.
@@ -117,7 +137,7 @@ pub async fn not_found() -> Response {
     Error::NotFound.into_response()
 }
 
-fn endpoints() -> OpenApiRouter<App> {
+fn endpoints() -> OpenApiRouter<Unseen> {
     OpenApiRouter::new()
         .routes(routes!(developers::list, developers::create))
         .routes(routes!(developers::get, developers::update, developers::delete))

@@ -2,7 +2,7 @@
 //! with key authentication the `client_id` is an API key.
 
 use app_auth_core::ids::CredentialId;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::parameters::{ApplicationPath, PageArguments, TagArguments};
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{
     Application, ClientType, Credential, CredentialKind, CredentialSecret, NewCredential, NewSecret,
     PlainSecret, rules,
@@ -140,7 +140,7 @@ pub struct OAuth2Input {
     ),
 )]
 pub async fn list(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((developer, application)): Segments<(String, String)>,
     query: Query,
 ) -> Result<Response, Error> {
@@ -166,7 +166,7 @@ pub async fn list(
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, application)): Segments<(String, String)>,
     input: Input,
@@ -212,7 +212,7 @@ pub async fn new(store: &Store, input: Input) -> Result<NewCredential, Error> {
     ),
 )]
 pub async fn get(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((developer, application, credential)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {
     let application = path::application(&app.store, &developer, &application).await?;
@@ -231,7 +231,7 @@ pub async fn get(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, application, credential)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {

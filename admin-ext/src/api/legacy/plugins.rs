@@ -1,7 +1,7 @@
 //! `/developers/{developer}/plugins`: what a gateway does to the requests of the developer's consumer. With a Kong that
 //! follows, its plugins are these, and what they may hold is for Kong to say.
 
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::bodies::{Message, Ref, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::parameters::{DeveloperPath, PageArguments, TagArguments};
-use crate::api::App;
+use crate::api::Seen;
 use crate::kong;
 use crate::model::plugin::{CONFIG_MAX, PLUGIN_NAME_MAX};
 use crate::model::{Developer, NewPlugin, Plugin, PluginId, PluginPatch, Update, rules};
@@ -128,7 +128,7 @@ pub struct PluginChanges {
     ),
 )]
 pub async fn list(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments(developer): Segments<String>,
     query: Query,
 ) -> Result<Response, Error> {
@@ -158,7 +158,7 @@ pub async fn list(
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(developer): Segments<String>,
     input: Input,
@@ -198,7 +198,7 @@ pub async fn create(
     ),
 )]
 pub async fn get(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((developer, plugin)): Segments<(String, String)>,
 ) -> Result<Response, Error> {
     let developer = path::developer(&app.store, &developer).await?;
@@ -224,7 +224,7 @@ pub async fn get(
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, plugin)): Segments<(String, String)>,
     input: Input,
@@ -265,7 +265,7 @@ pub async fn update(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, plugin)): Segments<(String, String)>,
 ) -> Result<Response, Error> {

@@ -1,6 +1,6 @@
 //! `/developers/roles`: names that group developers.
 
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::bodies::{Message, Violation};
 use super::conventions::query::Page;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, members, path, reply, texts};
 use super::parameters::{PageArguments, RolePath};
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{NewRole, Role, RolePatch, Update, rules};
 use crate::store::{Actor, StoreError};
 
@@ -88,7 +88,7 @@ pub struct RoleChanges {
         (status = 400, description = "Refused; nothing has changed", body = Violation),
     ),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Error> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Error> {
     Ok(query.list(app.store.roles(query.page()?).await?, RoleBody::from))
 }
 
@@ -106,7 +106,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Erro
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     input: Input,
 ) -> Result<Response, Error> {
@@ -127,7 +127,7 @@ pub async fn create(
         (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
-pub async fn get(State(app): State<App>, Segments(role): Segments<String>) -> Result<Response, Error> {
+pub async fn get(Seen(app): Seen, Segments(role): Segments<String>) -> Result<Response, Error> {
     let role = path::role(&app.store, &role).await?;
     Ok(reply::ok(&RoleInFull::from(role)))
 }
@@ -148,7 +148,7 @@ pub async fn get(State(app): State<App>, Segments(role): Segments<String>) -> Re
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(role): Segments<String>,
     input: Input,
@@ -170,7 +170,7 @@ pub async fn update(
     responses((status = 204, description = "There is no such role any more")),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(role): Segments<String>,
 ) -> Result<Response, Error> {

@@ -2,7 +2,7 @@
 
 use app_auth_core::ids::ServiceId;
 use app_auth_core::record::KeyAuthConfig;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, mem
 use super::developers::DeveloperBody;
 use super::parameters::{PageArguments, ServicePath};
 use super::service_oauth2::{self, ServiceOAuth2};
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{NewService, OAuth2Settings, Service, ServicePatch, ServiceRef, Update, rules};
 use crate::store::{Actor, StoreError};
 
@@ -225,7 +225,7 @@ pub struct ServiceChanges {
         (status = 400, description = "Refused; nothing has changed", body = Violation),
     ),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Error> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Error> {
     Ok(query.core_list(app.store.services(query.page()?).await?, ServiceBody::from))
 }
 
@@ -243,7 +243,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Erro
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     input: Input,
 ) -> Result<Response, Error> {
@@ -263,7 +263,7 @@ pub async fn create(
         (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
-pub async fn get(State(app): State<App>, Segments(service): Segments<String>) -> Result<Response, Error> {
+pub async fn get(Seen(app): Seen, Segments(service): Segments<String>) -> Result<Response, Error> {
     let service = path::service(&app.store, &service).await?;
     Ok(reply::ok(&ServiceBody::from(service)))
 }
@@ -286,7 +286,7 @@ pub async fn get(State(app): State<App>, Segments(service): Segments<String>) ->
     ),
 )]
 pub async fn put(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(service): Segments<String>,
     mut input: Input,
@@ -324,7 +324,7 @@ pub async fn put(
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(service): Segments<String>,
     input: Input,
@@ -353,7 +353,7 @@ pub async fn update(
     responses((status = 204, description = "There is no such service any more")),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(service): Segments<String>,
 ) -> Result<Response, Error> {
@@ -381,7 +381,7 @@ pub async fn delete(
     ),
 )]
 pub async fn application_instances(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments(service): Segments<String>,
     query: Query,
 ) -> Result<Response, Error> {

@@ -1,7 +1,7 @@
 //! `/workspaces`: the only workspace and, as its configuration, how the portal behaves. What is set here holds on every
 //! replica at once and until it is put back.
 
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use super::bodies::{Message, Violation};
 use super::conventions::query::CorePage;
 use super::conventions::{Error, Field, Input, Kind, Query, Schema, Segments, reply, texts};
 use super::parameters::{PageArguments, WorkspacePath};
-use crate::api::App;
+use crate::api::{App, Seen};
 use crate::model::{Listed, PortalAuth, PortalConfig, Timestamp, rules};
 use crate::store::Actor;
 
@@ -170,7 +170,7 @@ pub struct WorkspaceConfigChanges {
         (status = 400, description = "Refused; nothing has changed", body = Violation),
     ),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Error> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Error> {
     query.page()?;
     let only = Listed { items: vec![WorkspaceBody::read(&app).await?], next: None, total: 1 };
     Ok(query.core_list(only, |workspace| workspace))
@@ -185,7 +185,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Erro
         (status = 404, description = "Nothing has that name", body = Message),
     ),
 )]
-pub async fn get(State(app): State<App>, Segments(workspace): Segments<String>) -> Result<Response, Error> {
+pub async fn get(Seen(app): Seen, Segments(workspace): Segments<String>) -> Result<Response, Error> {
     check_name(&app, &workspace)?;
     Ok(reply::ok(&WorkspaceBody::read(&app).await?))
 }
@@ -205,7 +205,7 @@ pub async fn get(State(app): State<App>, Segments(workspace): Segments<String>) 
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments(workspace): Segments<String>,
     mut input: Input,

@@ -1,6 +1,6 @@
 //! `/v2/api-products`: what portals offer.
 
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::conventions::{
     Collection, Filter, Filters, Ids, IfMatch, Input, Member, Object, PageBody, Problem, Query, Rule,
     arguments, bodies, reply,
 };
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{
     LabelChanges, Labels, NewProduct, PortalId, ProductDetail, ProductId, ProductPatch, Update,
 };
@@ -122,7 +122,7 @@ impl From<ProductDetail> for ProductBody {
     params(ProductArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<ProductBody>)),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Problem> {
     let request = LIST.read(&query)?;
     let products = app.store.products(&request).await?;
     Ok(reply::ok(&PageBody::new(&request, products, ProductBody::from)))
@@ -135,7 +135,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Prob
     responses((status = 201, description = "As it is now", body = ProductBody)),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     input: Input,
 ) -> Result<Response, Problem> {
@@ -160,7 +160,7 @@ pub async fn create(
     params(("id" = Uuid, Path)),
     responses((status = 200, description = "As it is now", body = ProductBody)),
 )]
-pub async fn get(State(app): State<App>, ids: Ids<1>) -> Result<Response, Problem> {
+pub async fn get(Seen(app): Seen, ids: Ids<1>) -> Result<Response, Problem> {
     let [id] = ids.0;
     let product = app.store.product(ProductId(id)).await?.ok_or_else(Problem::not_found)?;
     let updated_at = product.product.updated_at;
@@ -175,7 +175,7 @@ pub async fn get(State(app): State<App>, ids: Ids<1>) -> Result<Response, Proble
     responses((status = 200, description = "As it is now", body = ProductBody)),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     unless_changed: IfMatch,
@@ -206,7 +206,7 @@ pub async fn update(
     responses((status = 204, description = "Deleted")),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     unless_changed: IfMatch,

@@ -1,7 +1,7 @@
 //! `/v2/application-auth-strategies`: how callers of a product version prove which application they are.
 
 use app_auth_core::ids::StrategyId;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::conventions::{
     Rule, Source, Union, arguments, bodies, reply,
 };
 use super::openid_connect;
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::auth_strategy::CONFIG_MAX;
 use crate::model::{
     AuthStrategy, AuthStrategyDetail, AuthStrategyPatch, DcrProviderId, LabelChanges, Labels,
@@ -254,7 +254,7 @@ fn written(
     params(StrategyArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<StrategyBody>)),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Problem> {
     let request = LIST.read(&query)?;
     let strategies = app.store.auth_strategies(&request).await?;
     Ok(reply::ok(&PageBody::new(&request, strategies, StrategyBody::from)))
@@ -270,7 +270,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Prob
     responses((status = 201, description = "As it is now", body = StrategyBody)),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     input: Input,
 ) -> Result<Response, Problem> {
@@ -288,7 +288,7 @@ pub async fn create(
     params(("authStrategyId" = Uuid, Path)),
     responses((status = 200, description = "As it is now", body = StrategyBody)),
 )]
-pub async fn get(State(app): State<App>, ids: Ids<1>) -> Result<Response, Problem> {
+pub async fn get(Seen(app): Seen, ids: Ids<1>) -> Result<Response, Problem> {
     let [id] = ids.0;
     let detail = app.store.auth_strategy(StrategyId(id)).await?.ok_or_else(Problem::not_found)?;
     let updated_at = detail.strategy.updated_at;
@@ -314,7 +314,7 @@ pub async fn get(State(app): State<App>, ids: Ids<1>) -> Result<Response, Proble
     ),
 )]
 pub async fn replace(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     unless_changed: IfMatch,
@@ -351,7 +351,7 @@ pub async fn replace(
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     unless_changed: IfMatch,
@@ -389,7 +389,7 @@ pub async fn update(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     unless_changed: IfMatch,

@@ -2,7 +2,7 @@
 //! client an identity provider has for it. They are the applications of the legacy API, by portal.
 
 use app_auth_core::ids::{ApplicationId, DeveloperId, StrategyId};
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::conventions::{
 };
 use super::portals;
 use super::strategy_summary::StrategySummary;
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{
     ApplicationDetail, ApplicationPatch, AuthStrategyDetail, LabelChanges, Labels, NewApplication, Portal,
     PortalId, StrategyType, Update, rules,
@@ -256,7 +256,7 @@ fn unknown(member: &str, what: &str, id: Uuid) -> Problem {
     params(("portalId" = Uuid, Path), ApplicationArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<PortalApplicationBody>)),
 )]
-pub async fn list(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
     let [portal] = ids.0;
     let request = LIST.read(&query)?;
     let portal = portals::named(&app.store, portal).await?.portal;
@@ -281,7 +281,7 @@ pub async fn list(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<R
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     input: Input,
@@ -349,7 +349,7 @@ async fn new(
     params(("portalId" = Uuid, Path), ("applicationId" = Uuid, Path)),
     responses((status = 200, description = "As it is now", body = PortalApplicationBody)),
 )]
-pub async fn get(State(app): State<App>, ids: Ids<2>) -> Result<Response, Problem> {
+pub async fn get(Seen(app): Seen, ids: Ids<2>) -> Result<Response, Problem> {
     let [portal, id] = ids.0;
     let detail = named(&app.store, portal, id).await?;
     let updated_at = detail.application.updated_at;
@@ -362,7 +362,7 @@ pub async fn get(State(app): State<App>, ids: Ids<2>) -> Result<Response, Proble
     params(("applicationId" = Uuid, Path)),
     responses((status = 200, description = "As it is now", body = PortalApplicationBody)),
 )]
-pub async fn get_any(State(app): State<App>, ids: Ids<1>) -> Result<Response, Problem> {
+pub async fn get_any(Seen(app): Seen, ids: Ids<1>) -> Result<Response, Problem> {
     let [id] = ids.0;
     let found = app.store.application_detail(ApplicationId(id)).await?;
     let detail = found.ok_or_else(Problem::not_found)?;
@@ -383,7 +383,7 @@ pub async fn get_any(State(app): State<App>, ids: Ids<1>) -> Result<Response, Pr
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     unless_changed: IfMatch,
@@ -427,7 +427,7 @@ pub async fn update(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     unless_changed: IfMatch,

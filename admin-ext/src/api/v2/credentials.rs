@@ -3,7 +3,7 @@
 
 use app_auth_core::ids::CredentialId;
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::conventions::{
     Collection, Filters, Ids, Input, Member, Object, PageBody, Parameter, Problem, Query, Rule, arguments,
     bodies, reply,
 };
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{
     Application, ApplicationDetail, Collected, CollectionRequest, Credential, CredentialSecret,
     NewCredential, NewSecret, PlainSecret, StrategyType, Timestamp, rules,
@@ -155,7 +155,7 @@ fn check(body: &Map<String, Value>, wrong: &mut Vec<Parameter>) {
     params(("portalId" = Uuid, Path), ("applicationId" = Uuid, Path), CredentialArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<PortalCredentialBody>)),
 )]
-pub async fn list(State(app): State<App>, ids: Ids<2>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, ids: Ids<2>, query: Query) -> Result<Response, Problem> {
     let [portal, application] = ids.0;
     let request = LIST.read(&query)?;
     let detail = applications::named(&app.store, portal, application).await?;
@@ -191,7 +191,7 @@ fn clients(application: &Application, request: &CollectionRequest) -> Collected<
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     input: Input,
@@ -236,7 +236,7 @@ pub async fn create(
     responses((status = 200, description = "Done")),
 )]
 pub async fn replace(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<3>,
     input: Input,
@@ -258,7 +258,7 @@ pub async fn replace(
     responses((status = 204, description = "Deleted")),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<3>,
 ) -> Result<Response, Problem> {
@@ -284,7 +284,7 @@ pub async fn delete(
     ),
 )]
 pub async fn refresh(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
 ) -> Result<Response, Problem> {

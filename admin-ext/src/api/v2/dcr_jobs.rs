@@ -1,6 +1,5 @@
 //! `/v2/dcr-jobs`: what identity providers have still to be told of the clients of applications.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
@@ -8,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::conventions::{Collection, Filter, Filters, Ids, PageBody, Problem, Query, arguments, reply};
-use crate::api::App;
+use crate::api::Seen;
 use crate::store::DcrJob;
 
 const LIST: Collection = Collection::new(
@@ -68,7 +67,7 @@ impl From<DcrJob> for JobBody {
     params(JobArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<JobBody>)),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Problem> {
     let request = LIST.read(&query)?;
     let jobs = app.store.dcr_jobs(&request).await?;
     Ok(reply::ok(&PageBody::new(&request, jobs, JobBody::from)))
@@ -80,7 +79,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Prob
     params(("id" = Uuid, Path)),
     responses((status = 202, description = "It begins", body = JobBody)),
 )]
-pub async fn retry(State(app): State<App>, ids: Ids<1>) -> Result<Response, Problem> {
+pub async fn retry(Seen(app): Seen, ids: Ids<1>) -> Result<Response, Problem> {
     let [id] = ids.0;
     let job = app.store.retry_dcr_job(id).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(JobBody::from(job))).into_response())

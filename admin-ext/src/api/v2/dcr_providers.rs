@@ -1,7 +1,7 @@
 //! `/v2/dcr-providers`: the identity providers at which the clients of applications are registered. What they let us in
 //! with is taken and never shown.
 
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::conventions::{
     Collection, Filter, Filters, Ids, IfMatch, Input, Member, Object, PageBody, Problem, Query, Rule, Union,
     arguments, bodies, reply,
 };
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{
     DcrProvider, DcrProviderDetail, DcrProviderId, DcrProviderPatch, LabelChanges, Labels, NewDcrProvider,
     PlainSecret, ProviderType,
@@ -279,7 +279,7 @@ fn take_secret(kind: ProviderType, config: &mut Map<String, Value>) -> Option<Pl
     params(ProviderArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<ProviderBody>)),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Problem> {
     let request = LIST.read(&query)?;
     let providers = app.store.dcr_providers(&request).await?;
     Ok(reply::ok(&PageBody::new(&request, providers, ProviderBody::from)))
@@ -295,7 +295,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Prob
     responses((status = 201, description = "As it is now", body = ProviderBody)),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     input: Input,
 ) -> Result<Response, Problem> {
@@ -324,7 +324,7 @@ pub async fn create(
     params(("dcrProviderId" = Uuid, Path)),
     responses((status = 200, description = "As it is now", body = ProviderBody)),
 )]
-pub async fn get(State(app): State<App>, ids: Ids<1>) -> Result<Response, Problem> {
+pub async fn get(Seen(app): Seen, ids: Ids<1>) -> Result<Response, Problem> {
     let [id] = ids.0;
     let provider = app.store.dcr_provider(DcrProviderId(id)).await?.ok_or_else(Problem::not_found)?;
     let updated_at = provider.provider.updated_at;
@@ -341,7 +341,7 @@ pub async fn get(State(app): State<App>, ids: Ids<1>) -> Result<Response, Proble
     responses((status = 200, description = "As it is now", body = ProviderBody)),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     unless_changed: IfMatch,
@@ -382,7 +382,7 @@ pub async fn update(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     unless_changed: IfMatch,

@@ -1,7 +1,7 @@
 //! `/v2/portals/{portalId}/developers`: the people of a portal. They are the developers of the legacy API, by portal.
 
 use app_auth_core::ids::DeveloperId;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::conventions::{
     Rule, Source, arguments, bodies, reply,
 };
 use super::portals;
-use crate::api::App;
+use crate::api::Seen;
 use crate::kong;
 use crate::model::{
     DeveloperDetail, DeveloperPatch, DeveloperStatus, Email, NewDeveloper, Portal, PortalConfig, PortalId,
@@ -128,7 +128,7 @@ fn status(text: &str) -> DeveloperStatus {
     params(("portalId" = Uuid, Path), DeveloperArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<PortalDeveloperBody>)),
 )]
-pub async fn list(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
     let [portal] = ids.0;
     let request = LIST.read(&query)?;
     let portal = portals::named(&app.store, portal).await?.portal;
@@ -150,7 +150,7 @@ pub async fn list(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<R
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     input: Input,
@@ -223,7 +223,7 @@ fn taken(error: StoreError) -> Problem {
     params(("portalId" = Uuid, Path), ("developerId" = Uuid, Path)),
     responses((status = 200, description = "As it is now", body = PortalDeveloperBody)),
 )]
-pub async fn get(State(app): State<App>, ids: Ids<2>) -> Result<Response, Problem> {
+pub async fn get(Seen(app): Seen, ids: Ids<2>) -> Result<Response, Problem> {
     let [portal, id] = ids.0;
     let found = app.store.developer_in(PortalId(portal), DeveloperId(id)).await?;
     let developer = found.ok_or_else(Problem::not_found)?;
@@ -243,7 +243,7 @@ pub async fn get(State(app): State<App>, ids: Ids<2>) -> Result<Response, Proble
     responses((status = 200, description = "As it is now", body = PortalDeveloperBody)),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     unless_changed: IfMatch,
@@ -281,7 +281,7 @@ pub async fn update(
     responses((status = 204, description = "Deleted")),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     unless_changed: IfMatch,

@@ -24,13 +24,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use self::conventions::{Problem, render};
-use super::App;
+use super::Unseen;
 
 /// Where all of it is.
 pub const PREFIX: &str = "/v2";
 
 /// All endpoints.
-pub fn router() -> Router<App> {
+pub fn router() -> Router<Unseen> {
     let (router, _) = endpoints().split_for_parts();
     Router::new().nest(PREFIX, router.fallback(not_found))
 }
@@ -45,7 +45,7 @@ async fn not_found() -> Problem {
     Problem::not_found()
 }
 
-fn endpoints() -> OpenApiRouter<App> {
+fn endpoints() -> OpenApiRouter<Unseen> {
     OpenApiRouter::new()
         .routes(routes!(application_auth_strategies::list, application_auth_strategies::create))
         .routes(routes!(

@@ -2,7 +2,7 @@
 //! force at the gateway service that serves it.
 
 use app_auth_core::ids::StrategyId;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::conventions::{
 use super::portals;
 use super::product_versions::{PUBLISH_STATUS, publish_status};
 use super::strategy_summary::StrategySummary;
-use crate::api::App;
+use crate::api::{App, Seen};
 use crate::model::{
     NewPortalVersion, PortalId, PortalVersionDetail, PortalVersionPatch, ProductVersion, Update, VersionId,
 };
@@ -201,7 +201,7 @@ fn warn_of(opened: Option<&ProductVersion>, actor: &Actor) {
     params(("portalId" = Uuid, Path), OfferArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<OfferBody>)),
 )]
-pub async fn list(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
     let [portal] = ids.0;
     let request = LIST.read(&query)?;
     let portal = portals::named(&app.store, portal).await?.portal;
@@ -227,7 +227,7 @@ pub async fn list(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<R
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     input: Input,
@@ -256,7 +256,7 @@ pub async fn create(
     params(("portalId" = Uuid, Path), ("productVersionId" = Uuid, Path, description = "Of the product's version")),
     responses((status = 200, description = "As it is now", body = OfferBody)),
 )]
-pub async fn get(State(app): State<App>, ids: Ids<2>) -> Result<Response, Problem> {
+pub async fn get(Seen(app): Seen, ids: Ids<2>) -> Result<Response, Problem> {
     let [portal, version] = ids.0;
     let found = app.store.portal_version(PortalId(portal), VersionId(version)).await?;
     let version = found.ok_or_else(Problem::not_found)?;
@@ -273,7 +273,7 @@ pub async fn get(State(app): State<App>, ids: Ids<2>) -> Result<Response, Proble
     responses((status = 200, description = "As it is now", body = OfferBody)),
 )]
 pub async fn replace(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     unless_changed: IfMatch,
@@ -292,7 +292,7 @@ pub async fn replace(
     responses((status = 200, description = "As it is now", body = OfferBody)),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     unless_changed: IfMatch,
@@ -330,7 +330,7 @@ async fn change(
     responses((status = 204, description = "Done")),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     unless_changed: IfMatch,

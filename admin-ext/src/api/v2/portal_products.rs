@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ use super::conventions::{
 };
 use super::portals;
 use super::product_versions::{PUBLISH_STATUS, publish_status};
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{Labels, PortalId, ProductDetail, ProductId, PublishStatus};
 use crate::store::Actor;
 
@@ -91,7 +91,7 @@ impl From<ProductDetail> for PublishedBody {
     params(("portalId" = Uuid, Path), PublishedArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<PublishedBody>)),
 )]
-pub async fn list(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
     let [portal] = ids.0;
     let request = LIST.read(&query)?;
     let portal = portals::named(&app.store, portal).await?.portal;
@@ -109,7 +109,7 @@ pub async fn list(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<R
     responses((status = 204, description = "Done")),
 )]
 pub async fn publish(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     input: Input,

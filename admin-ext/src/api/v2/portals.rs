@@ -2,7 +2,7 @@
 //! `portal_product_versions`.
 
 use app_auth_core::ids::StrategyId;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::conventions::{
     Collection, Filter, Filters, Ids, IfMatch, Input, Member, Object, PageBody, Parameter, Problem, Query,
     Rule, Source, arguments, bodies, reply,
 };
-use crate::api::App;
+use crate::api::Seen;
 use crate::kong;
 use crate::model::{LabelChanges, Labels, NewPortal, PortalDetail, PortalId, PortalPatch, Update};
 use crate::store::{Actor, Store};
@@ -196,7 +196,7 @@ pub async fn named(store: &Store, portal: Uuid) -> Result<PortalDetail, Problem>
     params(PortalArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<PortalBody>)),
 )]
-pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, query: Query) -> Result<Response, Problem> {
     let request = LIST.read(&query)?;
     let portals = app.store.portals(&request).await?;
     Ok(reply::ok(&PageBody::new(&request, portals, PortalBody::from)))
@@ -212,7 +212,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Result<Response, Prob
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     input: Input,
 ) -> Result<Response, Problem> {
@@ -243,7 +243,7 @@ pub async fn create(
     params(("portalId" = Uuid, Path)),
     responses((status = 200, description = "As it is now", body = PortalBody)),
 )]
-pub async fn get(State(app): State<App>, ids: Ids<1>) -> Result<Response, Problem> {
+pub async fn get(Seen(app): Seen, ids: Ids<1>) -> Result<Response, Problem> {
     let [id] = ids.0;
     let portal = named(&app.store, id).await?;
     let updated_at = portal.portal.updated_at;
@@ -261,7 +261,7 @@ pub async fn get(State(app): State<App>, ids: Ids<1>) -> Result<Response, Proble
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     unless_changed: IfMatch,
@@ -306,7 +306,7 @@ pub async fn update(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     unless_changed: IfMatch,

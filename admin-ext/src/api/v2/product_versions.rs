@@ -1,7 +1,7 @@
 //! `/v2/api-products/{apiProductId}/product-versions`: what applications register for, and which gateway service serves it.
 
 use app_auth_core::ids::ServiceId;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::conventions::{
     Collection, Filter, Filters, Ids, IfMatch, Input, Member, Object, PageBody, Parameter, Problem, Query,
     Rule, arguments, bodies, reply,
 };
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{
     GatewayService, LabelChanges, Labels, NewProductVersion, ProductId, ProductVersionDetail,
     ProductVersionPatch, PublishStatus, Update, VersionId, VersionOffer,
@@ -222,7 +222,7 @@ pub fn publish_status(text: &str) -> PublishStatus {
     params(("apiProductId" = Uuid, Path), VersionArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<VersionBody>)),
 )]
-pub async fn list(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
     let [product] = ids.0;
     let request = LIST.read(&query)?;
     app.store.product(ProductId(product)).await?.ok_or_else(Problem::not_found)?;
@@ -242,7 +242,7 @@ pub async fn list(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<R
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
     input: Input,
@@ -271,7 +271,7 @@ pub async fn create(
     params(("apiProductId" = Uuid, Path), ("id" = Uuid, Path)),
     responses((status = 200, description = "As it is now", body = VersionBody)),
 )]
-pub async fn get(State(app): State<App>, ids: Ids<2>) -> Result<Response, Problem> {
+pub async fn get(Seen(app): Seen, ids: Ids<2>) -> Result<Response, Problem> {
     let [product, id] = ids.0;
     let found = app.store.product_version(ProductId(product), VersionId(id)).await?;
     let version = found.ok_or_else(Problem::not_found)?;
@@ -293,7 +293,7 @@ pub async fn get(State(app): State<App>, ids: Ids<2>) -> Result<Response, Proble
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     unless_changed: IfMatch,
@@ -328,7 +328,7 @@ pub async fn update(
     responses((status = 204, description = "Deleted")),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     unless_changed: IfMatch,

@@ -2,7 +2,7 @@
 //! which product versions applications may use. They are the connections of the legacy API, by portal.
 
 use app_auth_core::ids::ConnectionId;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use super::conventions::{
 };
 use super::developers::{REASON, STATUS, STATUSES};
 use super::portals;
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::{
     ConnectionDetail, ConnectionPatch, ConnectionStatus, ConnectionTarget, NewConnection, PortalId, Update,
     VersionId,
@@ -186,7 +186,7 @@ async fn named(store: &Store, [portal, application, id]: [Uuid; 3]) -> Result<Co
     params(("portalId" = Uuid, Path), AllArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<RegistrationBody>)),
 )]
-pub async fn list_all(State(app): State<App>, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
+pub async fn list_all(Seen(app): Seen, ids: Ids<1>, query: Query) -> Result<Response, Problem> {
     let [portal] = ids.0;
     let request = ALL.read(&query)?;
     let portal = portals::named(&app.store, portal).await?.portal;
@@ -201,7 +201,7 @@ pub async fn list_all(State(app): State<App>, ids: Ids<1>, query: Query) -> Resu
     params(("portalId" = Uuid, Path), ("applicationId" = Uuid, Path), RegistrationArguments),
     responses((status = 200, description = "A page of the list", body = PageBody<RegistrationBody>)),
 )]
-pub async fn list(State(app): State<App>, ids: Ids<2>, query: Query) -> Result<Response, Problem> {
+pub async fn list(Seen(app): Seen, ids: Ids<2>, query: Query) -> Result<Response, Problem> {
     let [portal, application] = ids.0;
     let request = LIST.read(&query)?;
     let application = applications::named(&app.store, portal, application).await?.application;
@@ -226,7 +226,7 @@ pub async fn list(State(app): State<App>, ids: Ids<2>, query: Query) -> Result<R
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<2>,
     input: Input,
@@ -270,7 +270,7 @@ pub async fn create(
     params(("portalId" = Uuid, Path), ("applicationId" = Uuid, Path), ("registrationId" = Uuid, Path)),
     responses((status = 200, description = "As it is now", body = RegistrationBody)),
 )]
-pub async fn get(State(app): State<App>, ids: Ids<3>) -> Result<Response, Problem> {
+pub async fn get(Seen(app): Seen, ids: Ids<3>) -> Result<Response, Problem> {
     let detail = named(&app.store, ids.0).await?;
     let updated_at = detail.connection.updated_at;
     Ok(reply::resource(&RegistrationBody::from(detail), updated_at))
@@ -285,7 +285,7 @@ pub async fn get(State(app): State<App>, ids: Ids<3>) -> Result<Response, Proble
     responses((status = 200, description = "As it is now", body = RegistrationBody)),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<3>,
     unless_changed: IfMatch,
@@ -320,7 +320,7 @@ pub async fn update(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<3>,
     unless_changed: IfMatch,
@@ -339,7 +339,7 @@ pub async fn delete(
     params(("portalId" = Uuid, Path), ("applicationId" = Uuid, Path), ("registrationId" = Uuid, Path)),
     responses((status = 200, description = "All of them", body = GrantedScopes)),
 )]
-pub async fn granted_scopes(State(app): State<App>, ids: Ids<3>) -> Result<Response, Problem> {
+pub async fn granted_scopes(Seen(app): Seen, ids: Ids<3>) -> Result<Response, Problem> {
     let detail = named(&app.store, ids.0).await?;
     let data = if detail.application.dcr.is_some() { detail.connection.scopes } else { Vec::new() };
     Ok(reply::ok(&GrantedScopes { data }))

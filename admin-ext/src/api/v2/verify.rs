@@ -1,12 +1,12 @@
 //! `/v2/dcr-providers/{id}/verify`: whether clients can really be registered at a provider.
 
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::conventions::{Ids, Problem, reply};
-use crate::api::App;
+use crate::api::Seen;
 use crate::model::DcrProviderId;
 use crate::store::Actor;
 
@@ -37,7 +37,7 @@ enum Verdict {
     responses((status = 200, description = "What came of it", body = VerificationBody)),
 )]
 pub async fn verify(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     ids: Ids<1>,
 ) -> Result<Response, Problem> {

@@ -191,6 +191,7 @@ impl From<StoreError> for Error {
             }
             StoreError::Invalid(invalid) => Self::Schema(Problems::at(invalid.field, invalid.reason)),
             StoreError::InUse { .. } => Self::Request(StatusCode::CONFLICT, error.to_string().into()),
+            StoreError::Forbidden(_) => Self::Request(StatusCode::FORBIDDEN, error.to_string().into()),
             StoreError::Busy => Self::Busy,
             failure => {
                 tracing::error!(error = %failure, "the store failed");

@@ -4,7 +4,7 @@
 pub mod families;
 
 use app_auth_core::ids::CredentialId;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::conventions::query::Page;
 use super::conventions::{Error, Input, Query, Segments, members, path, reply};
 use super::expiry;
 use super::parameters::{FamilyPath, PageArguments, TagArguments};
-use crate::api::App;
+use crate::api::{App, Seen};
 use crate::model::{
     Developer, DeveloperCredential, DeveloperCredentialPatch, Members, NewDeveloperCredential, PlainSecret,
     PluginKind, Timestamp, Update,
@@ -135,7 +135,7 @@ async fn find(
     ),
 )]
 pub async fn list(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((developer, plugin)): Segments<(String, String)>,
     query: Query,
 ) -> Result<Response, Error> {
@@ -166,7 +166,7 @@ pub async fn list(
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, plugin)): Segments<(String, String)>,
     input: Input,
@@ -201,7 +201,7 @@ pub async fn create(
     ),
 )]
 pub async fn get(
-    State(app): State<App>,
+    Seen(app): Seen,
     Segments((developer, plugin, credential)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {
     let kind = family(&plugin)?;
@@ -227,7 +227,7 @@ pub async fn get(
     ),
 )]
 pub async fn update(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, plugin, credential)): Segments<(String, String, String)>,
     input: Input,
@@ -263,7 +263,7 @@ pub async fn update(
     ),
 )]
 pub async fn delete(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     Segments((developer, plugin, credential)): Segments<(String, String, String)>,
 ) -> Result<Response, Error> {

@@ -6,7 +6,7 @@ mod lines;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use self::entry::Entry;
 use self::lines::{Format, Line};
 use super::conventions::{Error, Query, path, reply};
-use crate::api::App;
+use crate::api::{App, Seen};
 use crate::store::{Actor, StoreError};
 
 /// Largest file of one request, in bytes.
@@ -96,7 +96,7 @@ impl ImportReport {
     ),
 )]
 pub async fn import(
-    State(app): State<App>,
+    Seen(app): Seen,
     Extension(actor): Extension<Actor>,
     query: Query,
     headers: HeaderMap,

@@ -238,6 +238,7 @@ impl From<StoreError> for Problem {
             StoreError::Invalid(invalid) => {
                 Self::parameter(Parameter::body(invalid.field, "invalid", invalid.reason))
             }
+            StoreError::Forbidden(_) => Self::forbidden(error.to_string()),
             StoreError::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Service Unavailable",

@@ -1,0 +1,4 @@
+//! Who may do what: the roles of tokens at every API, sign-in at the console, its sessions and forms.
+
+mod roles;
+mod secrets;

@@ -143,6 +143,9 @@ fn background(store: &Store, nodes: &Nodes) -> JoinSet<()> {
     keep_pruning(&mut tasks, store, SESSION_PRUNING, "sessions that have ended", |store| async move {
         store.prune_sessions().await
     });
+    keep_pruning(&mut tasks, store, FORGETTING, "what can no longer be undone", |store| async move {
+        store.prune_undos().await
+    });
     keep_pruning(&mut tasks, store, SWEEPING, "access tokens that have expired", |store| async move {
         store.sweep_tokens().await
     });

@@ -150,12 +150,16 @@ impl Browser {
         });
         match pressed.await {
             Ok(()) => Ok(()),
-            Err(error) => Err(error.context(format!("nothing in {within} says {label}:\n{}", self.text().await?))),
+            Err(error) => {
+                Err(error.context(format!("nothing in {within} says {label}:\n{}", self.text().await?)))
+            }
         }
     }
 
     async fn try_press(&self, within: &str, label: &str) -> Result<bool> {
-        for element in self.client.find_all(Locator::Css(&format!("{within} :is(a, button, summary)"))).await? {
+        for element in
+            self.client.find_all(Locator::Css(&format!("{within} :is(a, button, summary)"))).await?
+        {
             if element.text().await?.trim() == label {
                 element.click().await?;
                 return Ok(true);

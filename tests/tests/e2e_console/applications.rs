@@ -85,7 +85,8 @@ async fn given_an_application_when_its_connection_is_revoked_approved_and_delete
 }
 
 #[tokio::test]
-async fn given_requests_at_the_gateway_when_the_application_is_looked_at_then_its_page_shows_each_of_them() -> Result<()> {
+async fn given_requests_at_the_gateway_when_the_application_is_looked_at_then_its_page_shows_each_of_them()
+-> Result<()> {
     let console = Console::open().await?;
     let browser = &console.browser;
     let shop = console.cast("Ada Example", "Web shop", Status::Approved).await?;
@@ -107,10 +108,13 @@ async fn given_requests_at_the_gateway_when_the_application_is_looked_at_then_it
     browser.sees("40 let through").await?;
     ensure!(browser.texts("#traffic tbody th").await?.iter().any(|reason| reason == "Revoked"));
     ensure!(browser.has("svg.chart rect.allowed").await? && browser.has("svg.chart rect.refused").await?);
-    for (tab, query) in [("Last hour", "period=hour"), ("Last week", "period=week"), ("Last day", "period=day")] {
+    for (tab, query) in
+        [("Last hour", "period=hour"), ("Last week", "period=week"), ("Last day", "period=day")]
+    {
         browser.press("#traffic", tab).await?;
         browser.find("#traffic .tabs a[aria-current]").await?;
-        let current = async || Ok(browser.texts("#traffic .tabs a[aria-current]").await.is_ok_and(|it| it == [tab]));
+        let current =
+            async || Ok(browser.texts("#traffic .tabs a[aria-current]").await.is_ok_and(|it| it == [tab]));
         app_auth_tests::wait::until("the other period", current).await?;
         ensure!(browser.place().await?.contains(query));
         browser.sees("40 let through").await?;
@@ -119,7 +123,10 @@ async fn given_requests_at_the_gateway_when_the_application_is_looked_at_then_it
     console.cast("Grace Example", "Warehouse", Status::Pending).await?;
     console.cast("Katherine Example", "Partner portal", Status::Approved).await?;
     console.goto("/console/applications").await?;
-    ensure!(browser.texts("td[data-label='Last used']").await?.iter().filter(|it| it.contains("never")).count() == 2);
+    ensure!(
+        browser.texts("td[data-label='Last used']").await?.iter().filter(|it| it.contains("never")).count()
+            == 2
+    );
     console.inspect("applications").await?;
     console.browser.close().await
 }

@@ -11,8 +11,9 @@ use super::applications::DeveloperLine;
 use super::connections::{self, ConnectionLine};
 use super::credentials::{self, Credentials};
 use super::failure::Failure;
+use super::flash::Flash;
 use super::force::Force;
-use super::frame::{Answer, Frame, outcome};
+use super::frame::{Answer, Frame, failed, see};
 use super::traffic;
 use super::when::When;
 use crate::model::{AccessRole, ApplicationDetail};
@@ -132,7 +133,7 @@ pub async fn delete(frame: Frame, Path(id): Path<Uuid>) -> Response {
         Ok(format!("Deleted {}. Its credentials no longer open anything.", detail.application.name))
     };
     match deleted.await {
-        Ok(text) => outcome("/console/applications", Ok(text)),
-        Err(failure) => outcome(&path(ApplicationId(id)), Err(failure)),
+        Ok(text) => see("/console/applications", Flash::good(text)),
+        Err(failure) => failed(&path(ApplicationId(id)), failure),
     }
 }

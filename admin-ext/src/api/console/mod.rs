@@ -19,9 +19,11 @@ mod link;
 mod next;
 mod plain;
 mod render;
+mod requests;
 mod settings;
 mod sign_in;
 mod traffic;
+mod undo;
 mod visitor;
 mod when;
 
@@ -51,6 +53,9 @@ fn pages() -> Router<App> {
         .route("/console/{*path}", any(not_found))
         .route("/console/applications", get(applications::list))
         .nest("/console/applications/{application}", an_application())
+        .route("/console/requests", get(requests::list))
+        .route("/console/requests/{decision}", post(requests::decide))
+        .route("/console/undo", post(undo::undo))
 }
 
 fn an_application() -> Router<App> {

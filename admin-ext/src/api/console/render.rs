@@ -26,6 +26,7 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "credential-delete.html",
     "credential-created.html",
     "application-delete.html",
+    "requests.html",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

@@ -1,6 +1,8 @@
 //! Lists across all developers and portals, as a person looks through them: found by a few characters, newest first,
 //! without counting what is not shown, so that a page costs the same however long the list is.
 
+mod requests;
+
 use std::collections::HashMap;
 
 use app_auth_core::ids::{ApplicationId, Revision, StrategyId};
@@ -15,6 +17,8 @@ use crate::model::{
     Application, ConnectionStatus, CredentialKind, Developer, Offset, PageRequest, PlainSecret,
     StatusCode as _, StrategyType, Timestamp,
 };
+
+pub use requests::{Request, RequestFilter};
 
 /// Longest text to search for, in bytes.
 pub const SEARCH_MAX: usize = 255;

@@ -164,7 +164,8 @@ impl Writer {
         let portal = self.portal().await?;
         let about = about(&portal, after);
         if approved && portal.mails.approved {
-            self.leave_of_status(after.id.0, after.email.as_str(), MailTemplate::ApprovedAccess, &about).await?;
+            self.leave_of_status(after.id.0, after.email.as_str(), MailTemplate::ApprovedAccess, &about)
+                .await?;
         }
         if asks && portal.mails.access_request {
             self.leave_administrators(&portal, MailTemplate::RequestAccess, &about).await?;

@@ -44,6 +44,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod traffic;
 mod undo;
 mod writer;
 
@@ -73,6 +74,7 @@ pub use portal_versions::PortalVersionChanged;
 pub use services::KnownService;
 pub use sessions::{Opened, Session, SessionLimits};
 pub use tokens::{TOKEN_MIN, Token, TokenKind};
+pub use traffic::{TrafficBatch, TrafficTaken};
 pub use undo::{UNDO_MS, Undoable, Undone};
 pub use writer::Writer;
 

@@ -10,3 +10,4 @@ mod mails;
 mod products;
 mod sessions;
 mod undo;
+mod traffic;

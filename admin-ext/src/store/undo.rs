@@ -65,12 +65,12 @@ enum Subject {
 
 impl Store {
     /// Removes what can no longer be undone.
-    pub async fn prune_undos(&self) -> Result<()> {
-        sqlx::query("DELETE FROM undos WHERE ends_at <= $1")
+    pub async fn prune_undos(&self) -> Result<u64> {
+        let gone = sqlx::query("DELETE FROM undos WHERE ends_at <= $1")
             .bind(self.now().0)
             .execute(&self.0.writes)
             .await?;
-        Ok(())
+        Ok(gone.rows_affected())
     }
 }
 
@@ -87,8 +87,7 @@ impl Writer {
             return Ok(None);
         };
         let undoable = Undoable { id: self.store.random_id()?, until: undoing.until };
-        let items =
-            serde_json::to_string(&undoing.items).map_err(|_| StoreError::Corrupt("undos.items"))?;
+        let items = serde_json::to_string(&undoing.items).map_err(|_| StoreError::Corrupt("undos.items"))?;
         sqlx::query("INSERT INTO undos (id, actor, ends_at, items) VALUES ($1, $2, $3, $4)")
             .bind(undoable.id.as_bytes().as_slice())
             .bind(self.actor.name.clone())
@@ -128,14 +127,13 @@ impl Writer {
     /// Undoes a decision of the same actor, once. `None` if there is nothing (any more) that they can undo.
     pub async fn take_back(&mut self, id: Uuid) -> Result<Option<Undone>> {
         let (actor, now) = (self.actor.name.clone(), self.now);
-        let row = sqlx::query(
-            "DELETE FROM undos WHERE id = $1 AND actor = $2 AND ends_at > $3 RETURNING items",
-        )
-        .bind(id.as_bytes().as_slice())
-        .bind(actor)
-        .bind(now.0)
-        .fetch_optional(self.conn())
-        .await?;
+        let row =
+            sqlx::query("DELETE FROM undos WHERE id = $1 AND actor = $2 AND ends_at > $3 RETURNING items")
+                .bind(id.as_bytes().as_slice())
+                .bind(actor)
+                .bind(now.0)
+                .fetch_optional(self.conn())
+                .await?;
         let Some(row) = row else { return Ok(None) };
         let items: Vec<Item> =
             serde_json::from_str(&row.text("items")?).map_err(|_| StoreError::Corrupt("undos.items"))?;

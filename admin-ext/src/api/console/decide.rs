@@ -74,8 +74,12 @@ pub async fn decide(
     let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
     // Else the first item would be blamed.
     rules::optional_text("reason", reason.as_deref(), rules::REASON_MAX).map_err(StoreError::from)?;
-    let Changed { value, revision, .. } =
-        kong::change(&app.store, app.kong.as_ref(), actor, (items, reason), move |writer, (items, reason)| {
+    let Changed { value, revision, .. } = kong::change(
+        &app.store,
+        app.kong.as_ref(),
+        actor,
+        (items, reason),
+        move |writer, (items, reason)| {
             Box::pin(async move {
                 writer.begin_undo();
                 let mut decided = Decided::default();
@@ -85,8 +89,9 @@ pub async fn decide(
                 decided.undo = writer.keep_undo().await?;
                 Ok::<_, Failure>(decided)
             })
-        })
-        .await?;
+        },
+    )
+    .await?;
     Ok((value, revision))
 }
 

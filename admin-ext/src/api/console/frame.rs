@@ -1,7 +1,7 @@
 //! What is around every page: who is signed in, the sections, what the last form did. And the two ways a handler answers:
 //! with a page, or with the way to the page that shows what was done.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -58,7 +58,9 @@ impl FromRequestParts<App> for Frame {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let visitor = Visitor::from_request_parts(parts, app).await?;
-        let section = parts.uri.path().split('/').nth(2).unwrap_or_default().to_owned();
+        // Routers within routers see a part of the path only.
+        let path = parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |uri| uri.path());
+        let section = path.split('/').nth(2).unwrap_or_default().to_owned();
         let flash = Flash::read(&parts.headers);
         let now = app.store.now();
         // Whoever may not see secrets has a store that shows none.

@@ -29,6 +29,7 @@ mod requests;
 mod settings;
 mod sign_in;
 mod strategies;
+mod traffic;
 mod undo;
 mod visitor;
 mod when;
@@ -82,6 +83,7 @@ fn an_application() -> Router<App> {
     Router::new()
         .route("/", get(application::page))
         .route("/force", get(application::force))
+        .route("/traffic", get(traffic::piece))
         .route("/delete", get(application::ask_delete).post(application::delete))
         .route("/client-secret", post(credentials::renew))
         .route("/credentials", post(credentials::create))

@@ -21,6 +21,7 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "applications.html",
     "application.html",
     "force.html",
+    "traffic.html",
     "connection-delete.html",
     "credential-delete.html",
     "credential-created.html",

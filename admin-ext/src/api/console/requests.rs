@@ -175,7 +175,8 @@ fn items(texts: Vec<String>) -> Result<Vec<Item>, Failure> {
     let mut items = Vec::with_capacity(texts.len());
     for text in texts {
         let item = Item::parse(&text);
-        let item = item.ok_or_else(|| Failure::refused("item: the form names something that is no request."))?;
+        let item =
+            item.ok_or_else(|| Failure::refused("item: the form names something that is no request."))?;
         if !items.contains(&item) {
             items.push(item);
         }

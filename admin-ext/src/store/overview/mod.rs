@@ -114,7 +114,10 @@ impl Store {
         })?;
         drop(reader);
         let mut counts = self.connections_by_status(&lines).await?;
+        let ids: Vec<_> = lines.iter().map(|line| line.application.id).collect();
+        let mut used: HashMap<_, _> = self.last_used(&ids).await?.into_iter().collect();
         for line in &mut lines {
+            line.last_used_at = used.remove(&line.application.id);
             line.connections = counts.remove(&line.application.id).unwrap_or_default();
         }
         Ok((lines, next))

@@ -3,4 +3,5 @@
 
 mod applications;
 mod common;
+mod people;
 mod without_scripts;

@@ -3,4 +3,8 @@
 
 mod applications;
 mod common;
+mod developers;
+mod gateways_audit;
+mod requests;
+mod strategies;
 mod without_scripts;

@@ -17,6 +17,7 @@ mod frame;
 mod guard;
 mod link;
 mod next;
+mod openid;
 mod plain;
 mod render;
 mod settings;

@@ -17,7 +17,7 @@ use crate::kong::Kong;
 use crate::mail::{self, Mailer};
 use crate::model::{AccessRole, PlainSecret};
 use crate::nodes::Nodes;
-use crate::store::{Actor, Store, TokenKind};
+use crate::store::{Actor, Store, StoreError, TokenKind};
 
 /// How long tombstones are kept: a gateway that was away for longer takes the snapshot.
 const TOMBSTONES_KEPT_MS: i64 = 24 * 3_600_000;
@@ -25,6 +25,8 @@ const TOMBSTONES_KEPT_MS: i64 = 24 * 3_600_000;
 const PRUNING: Duration = Duration::from_hours(1);
 /// How often sessions are looked for that have ended.
 const SESSION_PRUNING: Duration = Duration::from_mins(1);
+/// How often traffic is looked for that is kept no longer.
+const FORGETTING: Duration = Duration::from_mins(1);
 /// How often access tokens are looked for whose time is over.
 const SWEEPING: Duration = Duration::from_secs(5);
 /// How long requests may take to end after the word to stop.
@@ -126,34 +128,57 @@ fn background(store: &Store, nodes: &Nodes) -> JoinSet<()> {
                 Ok(count) => tracing::info!(count, "old tombstones were removed"),
                 Err(error) => tracing::warn!(%error, "old tombstones were not removed"),
             }
+            if let Err(error) = pruned.forget_reporters().await {
+                tracing::warn!(%error, "reporters of traffic that are long gone were not removed");
+            }
         }
     });
-    let signed_in = store.clone();
-    tasks.spawn(async move {
-        let mut tick = tokio::time::interval(SESSION_PRUNING);
-        loop {
-            tick.tick().await;
-            let more = async || signed_in.prune_sessions().await.map(|count| count > 0);
-            while more().await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "sessions that have ended were not removed");
-                false
-            }) {}
-        }
+    keep_pruning(
+        &mut tasks,
+        store,
+        FORGETTING,
+        "old traffic",
+        |store| async move { store.prune_traffic().await },
+    );
+    keep_pruning(&mut tasks, store, SESSION_PRUNING, "sessions that have ended", |store| async move {
+        store.prune_sessions().await
     });
-    let swept = store.clone();
-    tasks.spawn(async move {
-        let mut tick = tokio::time::interval(SWEEPING);
-        loop {
-            tick.tick().await;
-            // Others may write between one batch and the next.
-            let more = async || swept.sweep_tokens().await.map(|count| count > 0);
-            while more().await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "access tokens that have expired were not removed");
-                false
-            }) {}
-        }
+    keep_pruning(&mut tasks, store, FORGETTING, "what can no longer be undone", |store| async move {
+        store.prune_undos().await
+    });
+    keep_pruning(&mut tasks, store, SWEEPING, "access tokens that have expired", |store| async move {
+        store.sweep_tokens().await
     });
     tasks
+}
+
+/// Removes what is kept no longer, again and again, in batches: others may write between one and the next.
+fn keep_pruning<F>(
+    tasks: &mut JoinSet<()>,
+    store: &Store,
+    every: Duration,
+    what: &'static str,
+    prune: impl Fn(Store) -> F + Send + 'static,
+) where
+    F: Future<Output = Result<u64, StoreError>> + Send,
+{
+    let store = store.clone();
+    tasks.spawn(async move {
+        let mut tick = tokio::time::interval(every);
+        loop {
+            tick.tick().await;
+            loop {
+                match prune(store.clone()).await {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "not removed: {what}");
+                        break;
+                    }
+                }
+            }
+        }
+    });
 }
 
 /// Makes the first token of a kind: the one from the settings, or a random one that is printed this one time.

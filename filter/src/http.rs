@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use app_auth_core::config::Config;
 use app_auth_core::gate::call::{Answer, Call, CallKey, Destination, Progress};
-use app_auth_core::gate::{Gate, HostTraits, Outcome, Request};
+use app_auth_core::gate::{Decision, Gate, HostTraits, Outcome, Request};
 use app_auth_core::ids::ServiceId;
 use app_auth_core::refusal::{Refusal, Response, Unavailable, printable_request_id};
 use app_auth_core::request::headers::{self, HeaderMap};
@@ -270,13 +270,13 @@ impl HttpFilter {
         };
         let encrypted = is_token_endpoint(&headers) && is_encrypted(&headers, traits);
         let request = Request { headers, service, body, encrypted, host: traits, progress };
-        let outcome = Worker::with(|worker| {
+        let Decision { outcome, counts_as } = Worker::with(|worker| {
             let native = Native { available: traits.removes_headers };
             let reader = Reader::new(&Zone);
             let gate = Gate { reader, config, memory: &worker.memory, native: &native, now: host::now };
-            let outcome = gate.decide(&request);
+            let decision = gate.decide(&request);
             worker.torn_reads.set(worker.torn_reads.get() + gate.reader.torn_reads());
-            outcome
+            decision
         });
         let changed = match &outcome {
             // Nothing forged gets further, whatever the host makes of the body.
@@ -295,6 +295,9 @@ impl HttpFilter {
         if changed.is_err() {
             // What could not be hidden or set must not reach the upstream.
             return self.refuse(&Unavailable::Host.into(), Some(&headers), traits);
+        }
+        if let Some(key) = counts_as.filter(|_| config.count_traffic) {
+            Worker::with(|worker| worker.count_request(key));
         }
         match outcome {
             Outcome::NeedsBody if matches!(body, Body::Unread) => Next::AwaitBody,

@@ -59,7 +59,12 @@ impl RootContext for Root {
         match Config::parse(&json) {
             Ok(config) => {
                 self.syncer = Some(Syncer::new(config.sync.clone(), self.random(), VERSION));
-                Worker::with(|worker| worker.start_ticks(config.sync.tick_milliseconds));
+                Worker::with(|worker| {
+                    worker.start_ticks(config.sync.tick_milliseconds);
+                    if config.count_traffic {
+                        worker.count_traffic(self.random());
+                    }
+                });
                 self.config = Some(Rc::new(config));
             }
             Err(error) => host::log(
@@ -73,6 +78,8 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         let Some(now) = host::now() else { return };
         if let Some(syncer) = &mut self.syncer {
+            // Whichever chain leads reports for all of them.
+            syncer.report_traffic(Worker::with(Worker::counts_traffic));
             let config = self.config.as_deref().map(|config| &config.sync);
             if let Some(config) = config {
                 syncer.tick(now, &Zone, &mut Calls { config });
@@ -88,6 +95,7 @@ impl RootContext for Root {
                     Some(meta)
                 });
             }
+            worker.hand_over_traffic(now);
             metrics::report(worker, now);
         });
     }
@@ -137,6 +145,22 @@ fn describe(event: &Event) -> (Level, String) {
             ),
         ),
         Event::Damaged => (Level::Warn, "a part of the state is gone".to_owned()),
+        Event::TrafficLate(how) => {
+            (Level::Warn, format!("traffic is not reported, and kept until it is: {how}"))
+        }
+        Event::TrafficNotTaken => {
+            (Level::Warn, "the admin extension is too old to take reports of traffic".to_owned())
+        }
+        Event::TrafficRefused { status, requests } => (
+            Level::Error,
+            format!(
+                "the admin extension refused a report of traffic ({status}): {requests} requests are lost to it"
+            ),
+        ),
+        Event::TrafficLost => (Level::Error, "counts of traffic could not be read and are lost".to_owned()),
+        Event::NoRoomForTraffic => {
+            (Level::Error, "the host's memory has no room to count traffic: enlarge the zone".to_owned())
+        }
     }
 }
 
@@ -146,17 +170,29 @@ struct Calls<'a> {
 
 impl Outgoing for Calls<'_> {
     fn get(&mut self, path: &str, timeout_milliseconds: u32) -> Option<u32> {
+        self.send("GET", path, None, timeout_milliseconds)
+    }
+
+    fn post(&mut self, path: &str, body: &[u8], timeout_milliseconds: u32) -> Option<u32> {
+        self.send("POST", path, Some(body), timeout_milliseconds)
+    }
+}
+
+impl Calls<'_> {
+    fn send(&self, method: &str, path: &str, body: Option<&[u8]>, timeout_milliseconds: u32) -> Option<u32> {
         let authorization = format!("Bearer {}", self.config.token);
-        let headers = vec![
-            (":method", "GET"),
+        let mut headers = vec![
+            (":method", method),
             (":scheme", self.config.scheme.as_str()),
             (":authority", &self.config.authority),
             (":path", path),
             ("accept", "application/json"),
             ("authorization", &authorization),
         ];
+        // The hosts say themselves how long the body is.
+        headers.extend(body.map(|_| ("content-type", "application/json")));
         let timeout = Duration::from_millis(u64::from(timeout_milliseconds));
         // Through the SDK, which routes the answer back to this context.
-        proxy_wasm::hostcalls::dispatch_http_call(&self.config.address, headers, None, vec![], timeout).ok()
+        proxy_wasm::hostcalls::dispatch_http_call(&self.config.address, headers, body, vec![], timeout).ok()
     }
 }

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 
 use app_auth_core::gate::HostTraits;
 use app_auth_core::gate::memory::Memory;
+use app_auth_core::traffic::Key;
+use app_auth_core::traffic::tally::Tally;
 
-use crate::host;
+use crate::host::{self, Level, Zone};
 use crate::metrics::Metrics;
 
 thread_local! {
@@ -27,6 +29,10 @@ pub struct Worker {
     pub sync_errors: Cell<u64>,
     /// A request met a bucket that is gone.
     pub damaged: Cell<bool>,
+    /// `None`: no chain counts traffic.
+    traffic: RefCell<Option<Tally>>,
+    /// The log says that not every request is counted under its application.
+    overflow_told: Cell<bool>,
     tick_milliseconds: Cell<Option<u32>>,
     pub metrics: RefCell<Metrics>,
     traits: Cell<Option<HostTraits>>,
@@ -57,6 +63,36 @@ impl Worker {
         let period = self.tick_milliseconds.get().unwrap_or(milliseconds);
         self.tick_milliseconds.set(Some(period));
         host::set_tick_period(period);
+    }
+
+    /// From now on traffic is counted. `me` is random.
+    pub fn count_traffic(&self, me: u128) {
+        self.traffic.borrow_mut().get_or_insert_with(|| Tally::new(me));
+    }
+
+    pub fn counts_traffic(&self) -> bool {
+        self.traffic.borrow().is_some()
+    }
+
+    /// Counts one request of an application.
+    pub fn count_request(&self, key: Key) {
+        if let Some(traffic) = &mut *self.traffic.borrow_mut() {
+            traffic.count(key);
+        }
+    }
+
+    /// Puts what was counted into shared data, where it is time to.
+    pub fn hand_over_traffic(&self, now: u64) {
+        let traffic = &mut *self.traffic.borrow_mut();
+        let Some(traffic) = traffic else { return };
+        traffic.tick(now, &Zone);
+        if traffic.take_overflowed() && !self.overflow_told.replace(true) {
+            host::log(
+                Level::Warn,
+                "app_auth: more applications than there is room to count apart: some of their requests are counted \
+                 without the application",
+            );
+        }
     }
 
     pub fn count(&self, status: u16, code: &'static str) {

@@ -144,15 +144,28 @@ impl Browser {
 
     /// Clicks the link or button, in a part of the page, that says this.
     pub async fn press(&self, within: &str, label: &str) -> Result<()> {
-        self.find(within).await?;
+        let pressed = wait::until("something to press", async || {
+            // While the page changes, what was found may be gone again.
+            Ok(self.try_press(within, label).await.unwrap_or(false))
+        });
+        match pressed.await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                Err(error.context(format!("nothing in {within} says {label}:\n{}", self.text().await?)))
+            }
+        }
+    }
+
+    async fn try_press(&self, within: &str, label: &str) -> Result<bool> {
         for element in
             self.client.find_all(Locator::Css(&format!("{within} :is(a, button, summary)"))).await?
         {
             if element.text().await?.trim() == label {
-                return element.click().await.with_context(|| format!("cannot press {label} in {within}"));
+                element.click().await?;
+                return Ok(true);
             }
         }
-        Err(anyhow!("nothing in {within} says {label}:\n{}", self.text().await?))
+        Ok(false)
     }
 
     /// Types into a field, in place of what it holds.

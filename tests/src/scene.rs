@@ -68,6 +68,11 @@ impl Scene {
         self.services[0].id
     }
 
+    /// The services, as the gateway has them.
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
     /// The id of a service by its name.
     pub fn service_named(&self, name: &str) -> Result<Uuid> {
         let service = self.services.iter().find(|service| service.name == name);

@@ -111,6 +111,7 @@ async fn only_the_right_token_opens_a_door() {
         ("/gateway/v1/introspect", false, true),
         ("/gateway/v1/oauth2/token", false, true),
         ("/gateway/v1/wait", false, true),
+        ("/gateway/v1/traffic", false, true),
         ("/gateway/v1/nodes", true, true),
         ("/metrics", true, true),
     ];

@@ -305,7 +305,12 @@ impl RelyingParty {
     async fn known(&self, anew: bool) -> Result<Arc<Known>, SignInError> {
         let mut asked = self.asked.lock().await;
         if let Some(Asked { at, answer }) = &*asked {
-            let good_for = if answer.is_ok() && !anew { FRESH } else { PATIENCE };
+            // Nobody but the provider itself makes us ask anew: by a token that it has just given us.
+            let good_for = match answer {
+                Ok(_) if anew => Duration::ZERO,
+                Ok(_) => FRESH,
+                Err(_) => PATIENCE,
+            };
             if at.elapsed() < good_for {
                 return answer.clone();
             }

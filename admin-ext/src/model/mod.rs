@@ -23,6 +23,7 @@ pub mod role;
 pub mod rules;
 pub mod secret;
 pub mod service;
+pub mod traffic;
 
 pub use access::AccessRole;
 pub use ambient::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};

@@ -86,7 +86,7 @@ async fn by_id(
     row.as_ref().map(|row| read_detail(row, blocks)).transpose()
 }
 
-async fn existing(
+pub(super) async fn existing(
     writer: &mut Writer,
     application: ApplicationId,
     id: ConnectionId,
@@ -284,6 +284,16 @@ impl Writer {
         patch.reason.apply(&mut after.reason);
         rules::optional_text("reason", after.reason.as_deref(), rules::REASON_MAX)?;
         after.suspended = patch.suspended.unwrap_or(after.suspended);
+        self.rewrite_connection(&before, after).await
+    }
+
+    /// Makes a connection what it is to be now.
+    pub(super) async fn rewrite_connection(
+        &mut self,
+        before: &Connection,
+        mut after: Connection,
+    ) -> Result<ConnectionDetail> {
+        let (application, id) = (before.application, before.id);
         after.updated_at = self.now.after(before.updated_at);
         sqlx::query(
             "UPDATE connections SET service = $2, version = $3, status = $4, suspended = $5, reason = $6, \
@@ -300,9 +310,10 @@ impl Writer {
         .await
         .map_err(|error| name_value(error, &after))?;
         self.touch_application(application);
-        self.audit_updated(&before, &after).await?;
+        self.audit_updated(before, &after).await?;
         let detail = existing(self, application, id).await?;
-        self.notify(Notice::Connection { before: Some(&before), after: &detail }).await?;
+        self.notify(Notice::Connection { before: Some(before), after: &detail }).await?;
+        self.note_connection(before, &after);
         Ok(detail)
     }
 

@@ -222,6 +222,11 @@ impl Writer {
         in_portal(self.conn(), portal, id).await?.ok_or(StoreError::NotFound(Entity::Developer))
     }
 
+    /// The developer as they are until this change ends: nobody else can write meanwhile.
+    pub async fn developer(&mut self, id: DeveloperId) -> Result<Developer> {
+        existing(self.conn(), id).await
+    }
+
     pub async fn create_developer(&mut self, new: NewDeveloper) -> Result<Developer> {
         let developer = Developer {
             id: match new.id {
@@ -284,6 +289,16 @@ impl Writer {
         if after.status == DeveloperStatus::Approved {
             after.approved_at = after.approved_at.or(Some(self.now));
         }
+        self.rewrite_developer(&before, after).await
+    }
+
+    /// Makes a developer what they are to be now.
+    pub(super) async fn rewrite_developer(
+        &mut self,
+        before: &Developer,
+        mut after: Developer,
+    ) -> Result<Developer> {
+        let id = before.id;
         after.updated_at = self.now.after(before.updated_at);
         after.check()?;
         sqlx::query(
@@ -310,9 +325,10 @@ impl Writer {
                 self.touch_application(application);
             }
         }
-        self.mark_developer(Some(&before), Some(&after));
-        self.audit_updated(&before, &after).await?;
-        self.notify(Notice::Developer { before: Some(&before), after: &after }).await?;
+        self.mark_developer(Some(before), Some(&after));
+        self.audit_updated(before, &after).await?;
+        self.notify(Notice::Developer { before: Some(before), after: &after }).await?;
+        self.note_developer(before, &after);
         Ok(after)
     }
 

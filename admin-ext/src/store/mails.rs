@@ -164,7 +164,8 @@ impl Writer {
         let portal = self.portal().await?;
         let about = about(&portal, after);
         if approved && portal.mails.approved {
-            self.leave(after.email.as_str(), MailTemplate::ApprovedAccess, &about).await?;
+            self.leave_of_status(after.id.0, after.email.as_str(), MailTemplate::ApprovedAccess, &about)
+                .await?;
         }
         if asks && portal.mails.access_request {
             self.leave_administrators(&portal, MailTemplate::RequestAccess, &about).await?;
@@ -202,7 +203,8 @@ impl Writer {
             ..about(&portal, &after.developer)
         };
         if tells {
-            self.leave(after.developer.email.as_str(), MailTemplate::ApplicationStatus, &about).await?;
+            let (subject, recipient) = (after.connection.id.0, after.developer.email.as_str());
+            self.leave_of_status(subject, recipient, MailTemplate::ApplicationStatus, &about).await?;
         }
         if asks {
             self.leave_administrators(&portal, MailTemplate::ApplicationRequest, &about).await?;
@@ -245,22 +247,58 @@ impl Writer {
         Ok(())
     }
 
+    /// Leaves a mail that tells the status of something. As long as the change can be undone it is not sent; one that
+    /// tells of an earlier change goes first.
+    async fn leave_of_status(
+        &mut self,
+        subject: Uuid,
+        recipient: &str,
+        template: MailTemplate,
+        about: &MailContext,
+    ) -> Result<()> {
+        let now = self.now;
+        sqlx::query("UPDATE mails SET next_at = $2 WHERE subject = $1 AND attempts = 0 AND next_at > $2")
+            .bind(subject.as_bytes().as_slice())
+            .bind(now.0)
+            .execute(self.conn())
+            .await?;
+        let due = self.undoing.as_ref().map_or(now, |undoing| undoing.until);
+        let id = self.leave_until(due, Some(subject), recipient, template, about).await?;
+        if let Some(undoing) = &mut self.undoing {
+            undoing.mail = Some(id);
+        }
+        Ok(())
+    }
+
     async fn leave(&mut self, recipient: &str, template: MailTemplate, about: &MailContext) -> Result<()> {
+        self.leave_until(self.now, None, recipient, template, about).await.map(drop)
+    }
+
+    async fn leave_until(
+        &mut self,
+        due: Timestamp,
+        subject: Option<Uuid>,
+        recipient: &str,
+        template: MailTemplate,
+        about: &MailContext,
+    ) -> Result<Uuid> {
         let id = self.store.random_id()?;
         let context = serde_json::to_string(about).map_err(|_| StoreError::Corrupt("mails.context"))?;
         sqlx::query(
-            "INSERT INTO mails (id, recipient, template, context, attempts, next_at, error, created_at) \
-             VALUES ($1, $2, $3, $4, 0, $5, NULL, $5)",
+            "INSERT INTO mails (id, recipient, template, context, attempts, next_at, error, created_at, subject) \
+             VALUES ($1, $2, $3, $4, 0, $5, NULL, $6, $7)",
         )
         .bind(id.as_bytes().as_slice())
         .bind(recipient)
         .bind(template.as_str())
         .bind(context)
+        .bind(due.0)
         .bind(self.now.0)
+        .bind(subject.map(|id| id.as_bytes().to_vec()))
         .execute(self.conn())
         .await?;
         self.mails = Mails::Some;
-        Ok(())
+        Ok(id)
     }
 
     /// Notes who is invited.

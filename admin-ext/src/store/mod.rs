@@ -44,6 +44,8 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod traffic;
+mod undo;
 mod writer;
 
 use std::sync::Arc;
@@ -64,11 +66,13 @@ pub use issuers::{DueIssuer, FetchProgress, IssuerCounts};
 pub use nodes::StoredNode;
 pub use oauth2_clients::{KeptSecret, OAuth2Client};
 pub use open::{Limits, Reveal, StoreOptions};
-pub use overview::{ApplicationLine, ApplicationSearch, SEARCH_MAX};
+pub use overview::{ApplicationLine, ApplicationSearch, Request, RequestFilter, SEARCH_MAX};
 pub use portal_versions::PortalVersionChanged;
 pub use services::KnownService;
 pub use sessions::{Opened, Session, SessionLimits};
 pub use tokens::{TOKEN_MIN, Token, TokenKind};
+pub use traffic::{TrafficBatch, TrafficTaken};
+pub use undo::{UNDO_MS, Undoable, Undone};
 pub use writer::Writer;
 
 use crate::model::{AccessRole, Clock, Entropy, PlainSecret, PortalConfig, Timestamp, ambient};

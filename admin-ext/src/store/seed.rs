@@ -13,7 +13,7 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::records::{kind_name, to_body};
-use super::sql::signed;
+use super::sql::{insert, signed};
 use super::{Actor, Entity, Result, Store, Writer};
 use crate::model::{
     CredentialKind, DeveloperStatus, Email, NewApplication, NewConnection, NewDeveloper, PlainSecret,
@@ -250,19 +250,4 @@ async fn insert_records(writer: &mut Writer, rows: &[Row]) -> Result<()> {
     writer.head.revision = revision;
     writer.head.records += rows.len() as u64;
     Ok(())
-}
-
-/// `INSERT INTO … VALUES ($1, …), …`
-fn insert(columns: &str, width: usize, rows: usize) -> String {
-    let mut sql = format!("INSERT INTO {columns} VALUES ");
-    for parameter in 0..width * rows {
-        sql.push_str(match (parameter, parameter % width) {
-            (0, _) => "($",
-            (_, 0) => "), ($",
-            _ => ", $",
-        });
-        sql.push_str(&(parameter + 1).to_string());
-    }
-    sql.push(')');
-    sql
 }

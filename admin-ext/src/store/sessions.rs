@@ -196,7 +196,7 @@ impl Store {
     }
 
     /// Removes some sessions that have ended. Answers how many; there may be more.
-    pub async fn prune_sessions(&self) -> Result<usize> {
+    pub async fn prune_sessions(&self) -> Result<u64> {
         let now = self.now();
         let sql = format!("{COLUMNS} WHERE s.expires_at <= $1 OR s.seen_at <= $2 ORDER BY s.id LIMIT $3");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -214,7 +214,7 @@ impl Store {
             writer.end_session(&read(row)?, "expire").await?;
         }
         writer.commit().await?;
-        Ok(rows.len())
+        Ok(rows.len() as u64)
     }
 
     /// Writes the time of use down, aside: no request waits for it.

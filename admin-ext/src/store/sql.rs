@@ -114,6 +114,21 @@ pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+/// `INSERT INTO … VALUES ($1, …), …`
+pub(super) fn insert(columns: &str, width: usize, rows: usize) -> String {
+    let mut sql = format!("INSERT INTO {columns} VALUES ");
+    for parameter in 0..width * rows {
+        sql.push_str(match (parameter, parameter % width) {
+            (0, _) => "($",
+            (_, 0) => "), ($",
+            _ => ", $",
+        });
+        sql.push_str(&(parameter + 1).to_string());
+    }
+    sql.push(')');
+    sql
+}
+
 /// Whether a column of a bounded table has at least `limit` rows for a parent.
 pub(super) async fn count(
     conn: &mut AnyConnection,

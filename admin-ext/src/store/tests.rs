@@ -9,3 +9,4 @@ mod keeping;
 mod mails;
 mod products;
 mod sessions;
+mod traffic;

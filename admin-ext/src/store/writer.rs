@@ -15,6 +15,7 @@ use super::kong::Marks;
 use super::listen::CHANNEL;
 use super::mails::Mails;
 use super::sql::{Backend, Columns as _, signed};
+use super::undo::Undoing;
 use super::{Actor, Result, Store, StoreError};
 use crate::model::{AccessRole, Timestamp};
 
@@ -30,6 +31,8 @@ pub struct Writer {
     pub(super) services: BTreeSet<ServiceId>,
     pub(super) issuers: BTreeSet<String>,
     pub(super) mails: Mails,
+    /// Decisions that can be undone.
+    pub(super) undoing: Option<Undoing>,
     /// What Kong has to be told.
     pub(super) kong: Marks,
     /// A strategy names an issuer that it did not name before.
@@ -94,6 +97,7 @@ impl Store {
             services: BTreeSet::new(),
             issuers: BTreeSet::new(),
             mails: Mails::default(),
+            undoing: None,
             kong: Marks::default(),
             new_issuer: false,
             dcr_jobs: false,

@@ -13,6 +13,8 @@ pub struct Config {
     pub max_stale_seconds: u64,
     /// Say in `X-App-Auth-Reason` why an authenticated caller is refused.
     pub deny_reason_header: bool,
+    /// Count requests by application, service and outcome, and report them.
+    pub count_traffic: bool,
     pub sync: SyncConfig,
 }
 
@@ -78,6 +80,8 @@ struct Raw {
     max_stale_seconds: u64,
     #[serde(default = "yes")]
     deny_reason_header: bool,
+    #[serde(default = "yes")]
+    count_traffic: bool,
     #[serde(default = "default_tick")]
     tick_milliseconds: u32,
     #[serde(default = "default_wait")]
@@ -140,6 +144,7 @@ impl Config {
             service,
             max_stale_seconds: raw.max_stale_seconds,
             deny_reason_header: raw.deny_reason_header,
+            count_traffic: raw.count_traffic,
             sync: SyncConfig {
                 address: raw.admin_address,
                 authority,

@@ -27,3 +27,4 @@ pub mod state;
 pub mod strategy;
 pub mod sync;
 pub mod token;
+pub mod traffic;

@@ -48,8 +48,8 @@ fn every_combination_of_expiry_developer_connection_status_and_suspension_has_it
                     let view = CredentialView::parse(payload).unwrap();
                     let verdict = match decide(&view, StrategyId::KEY_AUTH, service(1), || NOW) {
                         Verdict::Allow(_) => Ok(()),
-                        Verdict::Expired => Err(None),
-                        Verdict::Deny(reason) => Err(Some(reason)),
+                        Verdict::Expired(_) => Err(None),
+                        Verdict::Deny(_, reason) => Err(Some(reason)),
                     };
                     assert_eq!(
                         verdict, expected,

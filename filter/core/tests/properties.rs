@@ -152,7 +152,9 @@ proptest! {
         meta.serving = meta.serving.filter(|table| table.bits > 0);
         prop_assert_eq!(Meta::decode(&meta.encode()), Ok(meta));
         let (holder, node, expires_at, applying, strikes, careful_until) = lease;
-        let lease = Lease { holder, node, expires_at, applying, strikes, careful_until };
+        let (making_slots, slot_strikes) = (!applying, strikes / 2);
+        let lease =
+            Lease { holder, node, expires_at, applying, strikes, careful_until, making_slots, slot_strikes };
         prop_assert_eq!(Lease::decode(&lease.encode()), Ok(lease));
     }
 

@@ -3,12 +3,13 @@
 
 mod admin;
 mod affinity;
+mod counting;
 mod footprint;
 mod load;
 mod probe;
 mod report;
 mod rows;
-mod seed;
+pub mod seed;
 mod tokens;
 
 use std::path::Path;
@@ -37,6 +38,8 @@ pub enum Part {
     Gateway,
     /// The filter beside Envoy's own way to check a token.
     Tokens,
+    /// The filter counting traffic beside the same filter that does not.
+    Counting,
     /// The admin API on a full store.
     Admin,
 }
@@ -95,6 +98,9 @@ pub fn bench(quick: bool, part: Part) -> Result<()> {
         let runtime = tokio::runtime::Runtime::new()?;
         if matches!(part, Part::All | Part::Gateway) {
             report.gateway = Some(runtime.block_on(measure(plan, pinned))?);
+        }
+        if matches!(part, Part::All | Part::Counting) {
+            report.counting = Some(runtime.block_on(counting::measure(plan, pinned))?);
         }
         if matches!(part, Part::All | Part::Tokens) {
             report.tokens = Some(runtime.block_on(tokens::measure(plan, pinned))?);
@@ -179,7 +185,8 @@ fn sample(plan: Plan, wrk: &Wrk, rows: &[Row]) -> Result<Vec<Vec<Sample>>> {
 
 async fn start_filter(name: &'static str, store: &Store, upstream: &Upstream) -> Result<Row> {
     let admin = &store.admin;
-    let checks = rows::app_auth(admin.address().parse()?, admin.gateway_token(), &store.service.to_string())?;
+    let service = store.service.to_string();
+    let checks = rows::app_auth(admin.address().parse()?, admin.gateway_token(), &service, true)?;
     Row::start(name, checks, upstream.address(), &store.keys).await
 }
 

@@ -15,6 +15,7 @@ pub struct Report {
     pub quick: bool,
     pub gateway: Option<GatewayReport>,
     pub tokens: Option<TokensReport>,
+    pub counting: Option<CountingReport>,
     pub admin: Vec<AdminReport>,
 }
 
@@ -36,6 +37,20 @@ pub struct TokensReport {
     pub pinned: bool,
     pub rounds: usize,
     pub seconds_per_sample: u64,
+    pub rows: Vec<RowReport>,
+}
+
+/// What counting traffic costs. Medians of the ratios, round by round, of the filter that counts to the one that does not.
+#[derive(Debug, Serialize)]
+pub struct CountingReport {
+    pub pinned: bool,
+    pub rounds: usize,
+    pub seconds_per_sample: u64,
+    /// Requests a second: less than 1 where counting costs something.
+    pub throughput_ratio: f64,
+    /// Processor time a request: more than 1 where counting costs something.
+    pub cpu_ratio: f64,
+    /// The one that counts, and the one that does not, which the ratios in the table are to.
     pub rows: Vec<RowReport>,
 }
 
@@ -131,14 +146,14 @@ impl Latency {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 impl Report {
     pub const fn new(quick: bool) -> Self {
-        Self { quick, gateway: None, tokens: None, admin: Vec::new() }
+        Self { quick, gateway: None, tokens: None, counting: None, admin: Vec::new() }
     }
 
     pub fn print(&self) {
@@ -150,6 +165,14 @@ impl Report {
             println!(
                 "medians of {} rounds of {} s, rows alternating",
                 tokens.rounds, tokens.seconds_per_sample
+            );
+        }
+        if let Some(counting) = &self.counting {
+            print_rows(&counting.rows, "× not counting");
+            println!(
+                "counting traffic: {:.3} × the requests/s, {:.3} × the processor time; medians of {} rounds of {} s, \
+                 rows alternating",
+                counting.throughput_ratio, counting.cpu_ratio, counting.rounds, counting.seconds_per_sample
             );
         }
         if self.admin.is_empty() {

@@ -65,12 +65,18 @@ impl Row {
 }
 
 /// This project's filter, fed by an admin extension.
-pub fn app_auth(admin: SocketAddr, gateway_token: &str, service: &str) -> Result<Checks> {
+pub fn app_auth(
+    admin: SocketAddr,
+    gateway_token: &str,
+    service: &str,
+    count_traffic: bool,
+) -> Result<Checks> {
     let configuration = json!({
         "admin_address": envoy::ADMIN_CLUSTER,
         "admin_authority": admin.to_string(),
         "gateway_token": gateway_token,
         "service_id": service,
+        "count_traffic": count_traffic,
     });
     Ok(Checks {
         filters: vec![envoy::wasm_filter("app_auth", &binaries::wasm()?, &configuration, false)],

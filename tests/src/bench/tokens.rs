@@ -89,7 +89,7 @@ pub async fn measure(plan: Plan, pinned: bool) -> Result<TokensReport> {
         }
         for (name, service) in [(alg.cold, services.cold), (alg.warm, services.warm)] {
             let checks =
-                rows::app_auth(admin.address().parse()?, admin.gateway_token(), &service.to_string())?;
+                rows::app_auth(admin.address().parse()?, admin.gateway_token(), &service.to_string(), true)?;
             rows.push(start(name, checks, &upstream, &file).await?);
         }
     }

@@ -137,7 +137,12 @@ impl World<'_> {
         let (own, any) = (application.path(), format!("/v2/applications/{}", application.id));
         self.read(&["/v2/portals", &portal, &format!("{portal}/developers/{developer}"), &own, &any]);
         self.read(&[&credentials, &registration, &format!("{registration}/granted-scopes")]);
-        self.read(&[&format!("{own}/registrations"), &version.path_in(DEFAULT_PORTAL), "/v2/dcr-jobs"]);
+        self.read(&[
+            &format!("{own}/traffic"),
+            &format!("{own}/registrations"),
+            &version.path_in(DEFAULT_PORTAL),
+            "/v2/dcr-jobs",
+        ]);
         self.read(&["/v2/api-products", &product, &versions, &version.path()]);
         Ok(())
     }

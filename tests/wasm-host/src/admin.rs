@@ -12,6 +12,8 @@ use app_auth_core::ids::{Revision, ServiceId, StoreId, StrategyId};
 use app_auth_core::record::{
     CredentialRecord, KeyAuthConfig, Kind, Record, ServiceRecord, Strategy, StrategyConfig,
 };
+use app_auth_core::traffic::Key;
+use app_auth_core::traffic::report::{REPORT, Report};
 use serde_json::json;
 
 use crate::calls::{Answer, Backend, HttpCall};
@@ -41,6 +43,10 @@ pub struct Admin {
     revision: Revision,
     floor: Revision,
     records: BTreeMap<KeyDigest, (Revision, Operation)>,
+    /// Requests that were reported.
+    pub traffic: BTreeMap<Key, u64>,
+    /// The last batch that was taken of each reporter.
+    reporters: BTreeMap<String, u64>,
 }
 
 impl Admin {
@@ -55,6 +61,8 @@ impl Admin {
             revision: Revision(0),
             floor: Revision(0),
             records: BTreeMap::new(),
+            traffic: BTreeMap::new(),
+            reporters: BTreeMap::new(),
         }
     }
 
@@ -161,6 +169,23 @@ impl Admin {
         Some(page(&FeedPage { store: self.store, revision, changes }))
     }
 
+    /// Takes each batch once.
+    fn report(&mut self, call: &HttpCall) -> Answer {
+        let Ok(report) = serde_json::from_slice::<Report>(&call.body) else { return problem(400) };
+        for batch in report.batches {
+            let last = self.reporters.entry(batch.reporter).or_default();
+            if *last < batch.seq {
+                *last = batch.seq;
+                for row in batch.rows {
+                    let key =
+                        Key { application: row.application, service: row.service, outcome: row.outcome };
+                    *self.traffic.entry(key).or_default() += row.count;
+                }
+            }
+        }
+        Answer::json(200, "{}")
+    }
+
     fn snapshot(&self, call: &HttpCall) -> Answer {
         let total = u64::try_from(self.live_from(0, 8).count()).unwrap_or(u64::MAX);
         let mut answer = SnapshotPage {
@@ -245,6 +270,7 @@ impl Backend for Admin {
         match call.path().split('?').next() {
             Some("/gateway/v1/feed") => self.feed(now, call),
             Some("/gateway/v1/snapshot") => Some(self.snapshot(call)),
+            Some(REPORT) => Some(self.report(call)),
             _ => Some(problem(404)),
         }
     }

@@ -1,7 +1,7 @@
 //! `/console/applications/{application}`: one application, what it has and what it may use.
 
 use app_auth_core::ids::ApplicationId;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::response::Response;
 use minijinja::context;
 use serde::Serialize;
@@ -11,8 +11,10 @@ use super::applications::DeveloperLine;
 use super::connections::{self, ConnectionLine};
 use super::credentials::{self, Credentials};
 use super::failure::Failure;
+use super::flash::Flash;
 use super::force::Force;
-use super::frame::{Answer, Frame, outcome};
+use super::frame::{Answer, Frame, failed, see};
+use super::traffic;
 use super::when::When;
 use crate::model::{AccessRole, ApplicationDetail};
 use crate::store::{Entity, StoreError};
@@ -24,6 +26,7 @@ struct Shown {
     connections: Vec<ConnectionLine>,
     more_connections: bool,
     force: Force,
+    traffic: traffic::Shown,
 }
 
 #[derive(Serialize)]
@@ -59,12 +62,13 @@ pub fn path(id: ApplicationId) -> String {
     format!("/console/applications/{id}")
 }
 
-pub async fn page(frame: Frame, Path(id): Path<Uuid>) -> Answer {
+pub async fn page(frame: Frame, Path(id): Path<Uuid>, Query(arguments): Query<traffic::Arguments>) -> Answer {
     let detail = named(&frame, id).await?;
     let id = detail.application.id;
     let credentials = credentials::of(&frame, &detail).await?;
     let (connections, more_connections) = connections::of(&frame, id).await?;
     let force = Force::of_application(&frame, id).await?;
+    let traffic = traffic::of(&frame, &detail, &arguments.period).await?;
     let ApplicationDetail { application, developer, strategy, .. } = detail;
     let shown = Shown {
         application: Head {
@@ -91,6 +95,7 @@ pub async fn page(frame: Frame, Path(id): Path<Uuid>) -> Answer {
         connections,
         more_connections,
         force,
+        traffic,
     };
     frame.page("application.html", shown).await
 }
@@ -128,7 +133,7 @@ pub async fn delete(frame: Frame, Path(id): Path<Uuid>) -> Response {
         Ok(format!("Deleted {}. Its credentials no longer open anything.", detail.application.name))
     };
     match deleted.await {
-        Ok(text) => outcome("/console/applications", Ok(text)),
-        Err(failure) => outcome(&path(ApplicationId(id)), Err(failure)),
+        Ok(text) => see("/console/applications", Flash::good(text)),
+        Err(failure) => failed(&path(ApplicationId(id)), failure),
     }
 }

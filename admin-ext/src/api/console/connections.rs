@@ -78,17 +78,14 @@ pub async fn decide(
     Form(form): Form<DecisionForm>,
 ) -> Response {
     let application = ApplicationId(application);
+    let back = path(application);
     let decided = async {
         frame.visitor.require(AccessRole::Approver)?;
         let decision = Decision::parse(&decision).ok_or(Failure::NotFound("There is no such decision."))?;
-        let target = (application, ConnectionId(connection));
-        let (detail, revision) =
-            decide::connection(&frame.app.store, frame.actor(), target, decision, &form.reason).await?;
-        let what = decide::target(&detail);
-        let word = detail.connection.status.word();
-        Ok(format!("The connection to {what} is {word}. {}", force::told(&frame, revision).await))
+        let item = decide::Item::Connection(application, ConnectionId(connection));
+        decide::single(&frame, item, decision, &form.reason, &back).await
     };
-    outcome(&path(application), decided.await)
+    outcome(&back, decided.await)
 }
 
 async fn named(frame: &Frame, application: Uuid, connection: Uuid) -> Result<ConnectionDetail, Failure> {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::application::{named, path};
 use super::failure::Failure;
 use super::force;
-use super::frame::{Answer, Frame, outcome};
+use super::frame::{Answer, Frame, failed, outcome};
 use super::when::When;
 use crate::model::{
     AccessRole, ApplicationDetail, CollectionRequest, Credential, CredentialSecret, NewCredential, NewSecret,
@@ -151,7 +151,7 @@ pub async fn create(frame: Frame, Path(id): Path<Uuid>, Form(form): Form<NewKey>
     };
     match made.await {
         Ok(response) => response,
-        Err(failure) => outcome(&path(ApplicationId(id)), Err(failure)),
+        Err(failure) => failed(&path(ApplicationId(id)), failure),
     }
 }
 
@@ -167,7 +167,7 @@ pub async fn renew(frame: Frame, Path(id): Path<Uuid>) -> Response {
     };
     match renewed.await {
         Ok(response) => response,
-        Err(failure) => outcome(&path(ApplicationId(id)), Err(failure)),
+        Err(failure) => failed(&path(ApplicationId(id)), failure),
     }
 }
 

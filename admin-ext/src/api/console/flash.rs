@@ -36,6 +36,12 @@ pub struct Undo {
     pub back: String,
 }
 
+impl From<String> for Flash {
+    fn from(text: String) -> Self {
+        Self::good(text)
+    }
+}
+
 impl Flash {
     pub fn good(text: impl Into<String>) -> Self {
         Self { kind: FlashKind::Good, text: text.into(), undo: None }

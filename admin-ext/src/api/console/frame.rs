@@ -1,7 +1,7 @@
 //! What is around every page: who is signed in, the sections, what the last form did. And the two ways a handler answers:
 //! with a page, or with the way to the page that shows what was done.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -58,7 +58,9 @@ impl FromRequestParts<App> for Frame {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let visitor = Visitor::from_request_parts(parts, app).await?;
-        let section = parts.uri.path().split('/').nth(2).unwrap_or_default().to_owned();
+        // Routers within routers see a part of the path only.
+        let path = parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |uri| uri.path());
+        let section = path.split('/').nth(2).unwrap_or_default().to_owned();
         let flash = Flash::read(&parts.headers);
         let now = app.store.now();
         // Whoever may not see secrets has a store that shows none.
@@ -106,6 +108,8 @@ impl Frame {
             may_change => role >= AccessRole::Admin,
             csrf => self.visitor.csrf.as_str(),
             flash => Value::from(Serde(&self.flash)),
+            // The browser's clock may be another than ours.
+            undo_left => self.flash.as_ref().and_then(|flash| Some(flash.undo.as_ref()?.until - self.now.0)),
         };
         let mut response = render::page(template, context! { frame, ..Value::from(Serde(shown)) })?;
         if self.flash.is_some() {
@@ -131,11 +135,15 @@ pub fn see(path: &str, flash: Flash) -> Response {
 }
 
 /// To the page that shows what a form did, or why it did nothing.
-pub fn outcome(path: &str, done: Result<String, Failure>) -> Response {
+pub fn outcome(path: &str, done: Result<impl Into<Flash>, Failure>) -> Response {
     match done {
-        Ok(text) => see(path, Flash::good(text)),
-        // Who is not let in, or what is gone, has no page to come back to.
-        Err(failure) if failure.ends() => failure.into_response(),
-        Err(failure) => see(path, Flash::bad(failure.to_string())),
+        Ok(done) => see(path, done.into()),
+        Err(failure) => failed(path, failure),
     }
+}
+
+/// To the page that says why a form did nothing.
+pub fn failed(path: &str, failure: Failure) -> Response {
+    // Who is not let in, or what is gone, has no page to come back to.
+    if failure.ends() { failure.into_response() } else { see(path, Flash::bad(failure.to_string())) }
 }

@@ -40,7 +40,7 @@ impl Link {
         }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let query = Serializer::new(String::new()).extend_pairs(&self.arguments).finish();
         if query.is_empty() { self.path.to_owned() } else { format!("{}?{query}", self.path) }
     }

@@ -20,8 +20,11 @@ mod next;
 mod openid;
 mod plain;
 mod render;
+mod requests;
 mod settings;
 mod sign_in;
+mod traffic;
+mod undo;
 mod visitor;
 mod when;
 
@@ -51,12 +54,16 @@ fn pages() -> Router<App> {
         .route("/console/{*path}", any(not_found))
         .route("/console/applications", get(applications::list))
         .nest("/console/applications/{application}", an_application())
+        .route("/console/requests", get(requests::list))
+        .route("/console/requests/{decision}", post(requests::decide))
+        .route("/console/undo", post(undo::undo))
 }
 
 fn an_application() -> Router<App> {
     Router::new()
         .route("/", get(application::page))
         .route("/force", get(application::force))
+        .route("/traffic", get(traffic::piece))
         .route("/delete", get(application::ask_delete).post(application::delete))
         .route("/client-secret", post(credentials::renew))
         .route("/credentials", post(credentials::create))

@@ -161,14 +161,15 @@ fn failed(provider: &RelyingParty, error: &SignInError) -> Response {
             StatusCode::SERVICE_UNAVAILABLE,
             format!("{host} does not answer. Try again in a moment, or sign in with an admin token."),
         ),
-        SignInError::Refused(_) => (
+        SignInError::Refused(reason) => (
             StatusCode::FORBIDDEN,
-            format!("{host} did not let you in ({error}). Try again, or sign in with an admin token."),
+            format!("{host} did not let you in: {reason}. Try again, or sign in with an admin token."),
         ),
-        SignInError::Untrusted(_) => (
+        SignInError::Untrusted(reason) => (
             StatusCode::BAD_GATEWAY,
             format!(
-                "What {host} answered cannot be trusted ({error}). Try again; if it does not help, tell whoever runs this."
+                "What {host} answered cannot be trusted: {reason}. Try again; if that does not help, tell whoever runs \
+                 this."
             ),
         ),
     };

@@ -21,10 +21,12 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "applications.html",
     "application.html",
     "force.html",
+    "traffic.html",
     "connection-delete.html",
     "credential-delete.html",
     "credential-created.html",
     "application-delete.html",
+    "requests.html",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

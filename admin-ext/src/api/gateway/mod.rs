@@ -1,5 +1,5 @@
-//! `/gateway/v1`: what the gateways talk to. The contract is in `app_auth_core::feed` and, for what they ask while a
-//! request waits, in `app_auth_core::calls`.
+//! `/gateway/v1`: what the gateways talk to. The contract is in `app_auth_core::feed`, for what they ask while a request
+//! waits in `app_auth_core::calls`, and for what they counted in `app_auth_core::traffic::report`.
 
 mod cursor;
 #[expect(
@@ -14,6 +14,7 @@ mod oauth2;
 mod problem;
 #[expect(unused_qualifications, reason = "as in `feed`")]
 mod snapshot;
+mod traffic;
 #[expect(unused_qualifications, reason = "as in `feed`")]
 mod wait;
 
@@ -36,11 +37,13 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(introspect::introspect))
         .routes(routes!(wait::wait))
         .routes(routes!(oauth2::token))
+        .routes(routes!(traffic::traffic))
 }
 
 /// The endpoints, behind the authentication each of them wants.
 pub fn router(app: &App) -> Router<App> {
     use app_auth_core::calls;
+    use app_auth_core::traffic::report::REPORT;
     use axum::routing::{get, post};
 
     let stream = Router::new()
@@ -50,6 +53,7 @@ pub fn router(app: &App) -> Router<App> {
         .route(calls::INTROSPECT, post(introspect::introspect))
         .route(calls::WAIT, post(wait::wait))
         .route(calls::OAUTH2_TOKEN, post(oauth2::token))
+        .route(REPORT, post(traffic::traffic))
         .layer(from_fn_with_state(app.clone(), auth::gateway));
     // Operators look at the nodes as well as gateways may.
     let nodes = Router::new()

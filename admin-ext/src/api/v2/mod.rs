@@ -16,6 +16,7 @@ mod portals;
 mod product_versions;
 mod registrations;
 mod strategy_summary;
+mod traffic;
 mod verify;
 
 use axum::Router;
@@ -79,6 +80,7 @@ fn endpoints() -> OpenApiRouter<Unseen> {
         .routes(routes!(applications::list, applications::create))
         .routes(routes!(applications::get, applications::update, applications::delete))
         .routes(routes!(applications::get_any))
+        .routes(routes!(traffic::get))
         .routes(routes!(credentials::list, credentials::create))
         .routes(routes!(credentials::replace, credentials::delete))
         .routes(routes!(credentials::refresh))

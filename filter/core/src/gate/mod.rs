@@ -23,7 +23,7 @@ use crate::decision::{self, Verdict};
 use crate::digest::KeyDigest;
 use crate::host::{NativeSignatures, SharedData};
 use crate::identity::{Forged, Identity};
-use crate::ids::{ServiceId, StrategyId};
+use crate::ids::{ApplicationId, ServiceId, StrategyId};
 use crate::record::{KeyAuthConfig, Kind};
 use crate::refusal::{Ambiguous, Lacking, Reason, Refusal, Response, Unauthenticated, Unavailable};
 use crate::request::headers::HeaderMap;
@@ -34,6 +34,7 @@ use crate::state::policy as bytes;
 use crate::state::table::{Fault, Reader};
 use crate::strategy::key_auth::{self, KEY_MAX, Presented};
 use crate::strategy::{is_exempt, oauth2 as oauth2_strategy, openid_connect as openid_connect_strategy};
+use crate::traffic;
 
 /// What a host can and cannot do to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,26 @@ pub enum Outcome {
     Refuse(Refusal),
 }
 
+/// What to do with a request, and what it counts as.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub outcome: Outcome,
+    /// To be counted when the outcome is carried out. `None`: it is not decided yet, or no application was recognised.
+    pub counts_as: Option<traffic::Key>,
+}
+
+impl From<Outcome> for Decision {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, counts_as: None }
+    }
+}
+
+impl From<Refusal> for Decision {
+    fn from(refusal: Refusal) -> Self {
+        Outcome::Refuse(refusal).into()
+    }
+}
+
 /// Credentials to take out of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hide {
@@ -108,6 +129,8 @@ enum Tried {
     Call(Call),
     /// Not this way; another strategy may know the caller.
     No(No),
+    /// Not this way, and it knows whose request it is.
+    Known(No, ApplicationId, traffic::Outcome),
 }
 
 /// Why a strategy does not let a caller in.
@@ -133,12 +156,12 @@ impl No {
 }
 
 impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, V> {
-    /// The outcome for a request.
-    pub fn decide(&self, request: &Request<'_>) -> Outcome {
-        self.try_decide(request).unwrap_or_else(Outcome::Refuse)
+    /// The decision on a request.
+    pub fn decide(&self, request: &Request<'_>) -> Decision {
+        self.try_decide(request).unwrap_or_else(Decision::from)
     }
 
-    fn try_decide(&self, request: &Request<'_>) -> Result<Outcome, Refusal> {
+    fn try_decide(&self, request: &Request<'_>) -> Result<Decision, Refusal> {
         if request.host.header_cap.is_some_and(|cap| request.headers.len() >= cap) {
             return Err(Refusal::Ambiguous(Ambiguous::TooManyHeaders));
         }
@@ -151,12 +174,19 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         let policy = self.policy(&mut meta, service)?;
         let policy = policy.as_ref().as_ref().ok_or(Unavailable::UnknownService)?;
         if policy.ways.is_empty() {
-            return if policy.open { Ok(Outcome::Exempt) } else { Err(Unavailable::UnknownService.into()) };
+            return if policy.open {
+                Ok(Outcome::Exempt.into())
+            } else {
+                Err(Unavailable::UnknownService.into())
+            };
         }
         if let Some(outcome) = self.token_endpoint(request, service, policy)? {
-            return Ok(outcome);
+            return Ok(outcome.into());
         }
         let mut refusals: Vec<No> = Vec::new();
+        // The most telling one of those that know whose request it is.
+        let mut known: Option<(No, traffic::Key)> = None;
+        let key = |application, outcome| traffic::Key { application, service, outcome };
         let (mut needs_body, mut call) = (false, None);
         for way in &policy.ways {
             let tried = match &way.how {
@@ -171,11 +201,25 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
                 }
             };
             match tried {
-                Tried::Settled(outcome) => return Ok(outcome),
+                Tried::Settled(outcome) => {
+                    let counts_as = match &outcome {
+                        Outcome::Allow { identity, .. } => {
+                            Some(key(identity.application, traffic::Outcome::Allowed))
+                        }
+                        _ => None,
+                    };
+                    return Ok(Decision { outcome, counts_as });
+                }
                 Tried::NeedsBody => needs_body = true,
                 Tried::Call(wanted) => {
                     call.get_or_insert(wanted);
                     refusals.push(No::Unauthenticated(Unauthenticated::NoToken));
+                }
+                Tried::Known(no, application, outcome) => {
+                    refusals.push(no);
+                    if known.is_none_or(|(before, _)| no.rank() > before.rank()) {
+                        known = Some((no, key(application, outcome)));
+                    }
                 }
                 Tried::No(no) => {
                     refusals.push(no);
@@ -190,14 +234,16 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
             }
         }
         if needs_body {
-            return Ok(Outcome::NeedsBody);
+            return Ok(Outcome::NeedsBody.into());
         }
         if let Some(call) = call {
-            return self.wait_for(request, call);
+            return self.wait_for(request, call).map(Decision::from);
         }
         let closest = refusals.iter().copied().reduce(|a, b| if b.rank() > a.rank() { b } else { a });
         let closest = closest.unwrap_or(No::Unauthenticated(Unauthenticated::NoToken));
-        Err(refusal(policy, &refusals, closest))
+        // It is the application's only if nothing more telling was said.
+        let counts_as = known.filter(|(no, _)| no.rank() == closest.rank()).map(|(_, key)| key);
+        Ok(Decision { outcome: Outcome::Refuse(refusal(policy, &refusals, closest)), counts_as })
     }
 
     /// Lets a request wait, if neither it nor the worker has waited enough.
@@ -244,8 +290,14 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
                 }
                 Tried::Settled(Outcome::Allow { identity, hide, authorization: None })
             }
-            Some(Verdict::Deny(reason)) => Tried::No(No::Forbidden(reason)),
-            None | Some(Verdict::Expired) => Tried::No(No::Unauthenticated(Unauthenticated::UnknownKey)),
+            Some(Verdict::Deny(application, reason)) => {
+                Tried::Known(No::Forbidden(reason), application, reason.into())
+            }
+            Some(Verdict::Expired(application)) => {
+                let no = No::Unauthenticated(Unauthenticated::UnknownKey);
+                Tried::Known(no, application, traffic::Outcome::Expired)
+            }
+            None => Tried::No(No::Unauthenticated(Unauthenticated::UnknownKey)),
         })
     }
 

@@ -15,6 +15,7 @@ use crate::request::{Body, body, query};
 use crate::state::bucket::TokenView;
 use crate::state::meta::Meta;
 use crate::strategy::oauth2::{self, Presented};
+use crate::traffic;
 
 const PURPOSE: u8 = b'o';
 
@@ -66,11 +67,15 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
                 }),
                 authorization: None,
             }),
-            Some(Verdict::Deny(reason)) => Tried::No(No::Forbidden(reason)),
-            // The client is gone, and its tokens with it.
-            None | Some(Verdict::Expired) => {
-                Tried::No(No::Unauthenticated(Unauthenticated::UnknownAccessToken))
+            Some(Verdict::Deny(application, reason)) => {
+                Tried::Known(No::Forbidden(reason), application, reason.into())
             }
+            // The client has ended, and its tokens with it.
+            Some(Verdict::Expired(application)) => {
+                let no = No::Unauthenticated(Unauthenticated::UnknownAccessToken);
+                Tried::Known(no, application, traffic::Outcome::Expired)
+            }
+            None => Tried::No(No::Unauthenticated(Unauthenticated::UnknownAccessToken)),
         })
     }
 

@@ -22,6 +22,7 @@ use crate::strategy::openid_connect::facts::{Facts, Unmet, Vouched, is_issuer};
 use crate::strategy::openid_connect::present::{self, Place, Presented, Takes};
 use crate::strategy::openid_connect::{BEARER, CLIENT_CREDENTIALS, INTROSPECTION};
 use crate::token::{self, Claims, KeyFingerprint, TOKEN_MAX, TokenFault};
+use crate::traffic;
 
 const REFRESH: u8 = b'r';
 const ASK: u8 = b'i';
@@ -123,19 +124,20 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
             Looked::Facts(facts) => facts,
             Looked::Tried(tried) => return Ok(*tried),
         };
-        match facts.check(&at.this.config, at.now) {
-            Ok(()) => {}
-            Err(Unmet::Token) => return Ok(no(Unauthenticated::InvalidToken)),
-            Err(Unmet::Lacks(lacking)) => return Ok(Tried::No(No::Insufficient(lacking))),
+        if let Err(unmet) = facts.check(&at.this.config, at.now) {
+            let (no, outcome) = match unmet {
+                Unmet::Token => return Ok(no(Unauthenticated::InvalidToken)),
+                Unmet::Expired => {
+                    let no = No::Unauthenticated(Unauthenticated::InvalidToken);
+                    (no, traffic::Outcome::Expired)
+                }
+                Unmet::Lacks(lacking) => (No::Insufficient(lacking), lacking.into()),
+            };
+            // Whose it is only says what it counts as: that this cannot be found out changes no answer.
+            let caller = self.caller(at, meta, service, &facts).ok().flatten();
+            return Ok(caller.map_or(Tried::No(no), |caller| Tried::Known(no, caller.application(), outcome)));
         }
-        let mut verdict = None;
-        if let Some(client) = &facts.client {
-            verdict = self.verdict(meta, &client.digest, at.strategy, service)?;
-        }
-        if let (None, Some(consumer)) = (&verdict, &facts.consumer) {
-            verdict = self.verdict(meta, consumer, at.strategy, service)?;
-        }
-        Ok(match verdict {
+        Ok(match self.caller(at, meta, service, &facts)? {
             Some(Verdict::Allow(identity)) => {
                 let identity = match &facts.client {
                     Some(client) => {
@@ -146,10 +148,34 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
                 };
                 Tried::Settled(allow(at, identity, place, exchanged))
             }
-            Some(Verdict::Deny(reason)) => Tried::No(No::Forbidden(reason)),
+            Some(Verdict::Deny(application, reason)) => {
+                Tried::Known(No::Forbidden(reason), application, reason.into())
+            }
+            Some(Verdict::Expired(application)) => {
+                let no = No::Forbidden(Reason::NoConnection);
+                Tried::Known(no, application, traffic::Outcome::Expired)
+            }
             // Somebody the issuer knows, and we do not.
-            None | Some(Verdict::Expired) => Tried::No(No::Forbidden(Reason::NoConnection)),
+            None => Tried::No(No::Forbidden(Reason::NoConnection)),
         })
+    }
+
+    /// The decision on the application that facts name; `None`: there is no such.
+    fn caller(
+        &self,
+        at: At<'_>,
+        meta: &mut Meta,
+        service: ServiceId,
+        facts: &Facts,
+    ) -> Result<Option<Verdict>, Refusal> {
+        let mut verdict = None;
+        if let Some(client) = &facts.client {
+            verdict = self.verdict(meta, &client.digest, at.strategy, service)?;
+        }
+        if let (None, Some(consumer)) = (&verdict, &facts.consumer) {
+            verdict = self.verdict(meta, consumer, at.strategy, service)?;
+        }
+        Ok(verdict)
     }
 
     /// What is known of a token, or can be found out.
@@ -298,7 +324,9 @@ impl<S: SharedData, N: Fn() -> Option<u64>, V: NativeSignatures> Gate<'_, S, N, 
         };
         let looked = self.look_at(at, meta, granted.token.as_bytes(), true);
         let tried = self.admit(at, meta, service, looked, place, Some(&granted.token))?;
-        if granted.kept && matches!(&tried, Tried::No(No::Unauthenticated(_))) {
+        let is_no_token =
+            matches!(&tried, Tried::No(No::Unauthenticated(_)) | Tried::Known(No::Unauthenticated(_), ..));
+        if granted.kept && is_no_token {
             // It has ended before its time, or its key has gone: the client is as good as it was, and gets another.
             self.memory.clients.borrow_mut().remove(&key);
             return Ok(ask_issuer(at, key, client));

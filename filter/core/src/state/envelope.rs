@@ -20,6 +20,7 @@ pub enum ValueKind {
     Meta = 1,
     Lease = 2,
     Bucket = 3,
+    Traffic = 4,
 }
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -35,7 +36,7 @@ struct Header {
     checksum: U64,
 }
 
-const HEADER: usize = size_of::<Header>();
+pub const HEADER: usize = size_of::<Header>();
 const CHECKED_HEADER: usize = HEADER - size_of::<u64>();
 
 /// A value whose frame holds.
@@ -90,6 +91,12 @@ pub fn open(kind: ValueKind, value: &[u8]) -> Result<Opened<'_>, Broken> {
         return Err(Broken::UnknownFormat);
     }
     Ok(Opened { epoch: header.epoch.get(), revision: Revision(header.revision.get()), body })
+}
+
+/// As [`open`], for a frame that may end before its value does. What follows it is not looked at.
+pub fn open_padded(kind: ValueKind, value: &[u8]) -> Result<Opened<'_>, Broken> {
+    let (header, _) = Header::ref_from_prefix(value).map_err(|_| Broken::Torn)?;
+    open(kind, value.get(..header.length.get() as usize).ok_or(Broken::Torn)?)
 }
 
 /// A 64-bit checksum over header and body, eight bytes a step. Each step is a bijection of the running state and of the

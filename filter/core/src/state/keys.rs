@@ -7,6 +7,9 @@
 const PREFIX: &[u8; 9] = b"app_auth/";
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/// Numbers below those of the smallest table's buckets are free for single values.
+const FIRST_SLOT: u32 = 2;
+
 /// Name of one value in shared data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SharedKey([u8; 13]);
@@ -16,6 +19,11 @@ impl SharedKey {
     pub const META: Self = Self::numbered(0);
     /// The node's [`crate::state::lease::Lease`].
     pub const LEASE: Self = Self::numbered(1);
+
+    /// The node's [`crate::traffic::slot`] with a number.
+    pub const fn traffic(number: u8) -> Self {
+        Self::numbered(FIRST_SLOT + number as u32)
+    }
 
     /// Bucket `number` of the table with `1 << bits` buckets. Numbered like the nodes of a binary tree, so that tables of
     /// different depths can exist side by side while one replaces the other.

@@ -22,6 +22,10 @@ pub struct Lease {
     pub strikes: u8,
     /// While strikes stand: when growing values may be tried again, in milliseconds since the Unix epoch.
     pub careful_until: u64,
+    /// The holder is making slots for traffic, and how often holders died of that. Apart from the above: that there is no
+    /// room for these says nothing about the room for records.
+    pub making_slots: bool,
+    pub slot_strikes: u8,
 }
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -33,7 +37,9 @@ struct Layout {
     careful_until: U64,
     applying: u8,
     strikes: u8,
-    reserved: [u8; 6],
+    making_slots: u8,
+    slot_strikes: u8,
+    reserved: [u8; 4],
 }
 
 impl Lease {
@@ -45,7 +51,9 @@ impl Lease {
             careful_until: U64::new(self.careful_until),
             applying: u8::from(self.applying),
             strikes: self.strikes,
-            reserved: [0; 6],
+            making_slots: u8::from(self.making_slots),
+            slot_strikes: self.slot_strikes,
+            reserved: [0; 4],
         };
         envelope::seal(ValueKind::Lease, 0, Revision(0), layout.as_bytes())
     }
@@ -60,6 +68,8 @@ impl Lease {
             applying: layout.applying != 0,
             strikes: layout.strikes,
             careful_until: layout.careful_until.get(),
+            making_slots: layout.making_slots != 0,
+            slot_strikes: layout.slot_strikes,
         })
     }
 }

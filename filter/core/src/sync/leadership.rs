@@ -15,6 +15,9 @@ const INTERVAL: u64 = 250;
 /// Strikes from which on writing is careful. One death in the middle of a page can be a worker that was killed.
 const STRIKES: u8 = 2;
 
+/// Strikes from which on no slots for traffic are made as long as the lease lasts, which is as long as the zone.
+const SLOT_STRIKES: u8 = 2;
+
 /// Longest time to be careful, in milliseconds.
 const CAREFUL_MAX: u64 = 3_600_000;
 
@@ -52,6 +55,11 @@ impl Leadership {
 
     pub fn leads(&self) -> bool {
         self.role == Role::Leader
+    }
+
+    /// The worker's random name.
+    pub const fn me(&self) -> u128 {
+        self.me
     }
 
     /// The node's random name, once there is a lease.
@@ -116,7 +124,12 @@ impl Leadership {
                 applying: false,
                 strikes: old.map_or(0, |lease| lease.strikes),
                 careful_until: old.map_or(0, |lease| lease.careful_until),
+                making_slots: false,
+                slot_strikes: old.map_or(0, |lease| lease.slot_strikes),
             };
+            if old.is_some_and(|lease| lease.making_slots) {
+                lease.slot_strikes = lease.slot_strikes.saturating_add(1);
+            }
             if old.is_some_and(|lease| lease.applying) {
                 lease.strikes = lease.strikes.saturating_add(1);
                 lease.careful_until = now + careful_for(lease.strikes);
@@ -146,6 +159,23 @@ impl Leadership {
             if grew {
                 lease.strikes = 0;
             }
+        });
+    }
+
+    /// Whether holders have died of making slots for traffic too often to try it again.
+    pub fn may_make_slots(&self) -> bool {
+        self.lease.is_some_and(|lease| lease.slot_strikes < SLOT_STRIKES)
+    }
+
+    /// Marks the beginning of making slots; a holder that dies before [`Self::end_slots`] leaves a strike.
+    pub fn begin_slots<S: SharedData>(&mut self, shared: &S) -> bool {
+        self.rewrite(shared, |lease| lease.making_slots = true)
+    }
+
+    pub fn end_slots<S: SharedData>(&mut self, shared: &S) {
+        self.rewrite(shared, |lease| {
+            lease.making_slots = false;
+            lease.slot_strikes = 0;
         });
     }
 

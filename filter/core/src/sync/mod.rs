@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod leadership;
 mod load;
+mod report;
 
 use crate::config::SyncConfig;
 use crate::feed::{Change, FeedPage, PAGE_LIMIT};
@@ -15,11 +16,15 @@ use crate::state::table::{Fault, Reader};
 use apply::{Applied, SweepPosition};
 use leadership::{Leadership, Shift};
 use load::Load;
+use report::Reporting;
 
-/// Sends a GET request to the admin extension.
+/// Sends requests to the admin extension.
 pub trait Outgoing {
-    /// Sends it and gives the token of its answer; `None` if the host refused.
+    /// Sends a GET request and gives the token of its answer; `None` if the host refused.
     fn get(&mut self, path: &str, timeout_milliseconds: u32) -> Option<u32>;
+
+    /// As [`Self::get`], a POST request with a body of JSON.
+    fn post(&mut self, path: &str, body: &[u8], timeout_milliseconds: u32) -> Option<u32>;
 }
 
 /// Longest answer that is read, in bytes.
@@ -69,6 +74,19 @@ pub enum Event {
     },
     /// A bucket is gone or unreadable.
     Damaged,
+    /// Reports of traffic do not arrive. The text says how.
+    TrafficLate(String),
+    /// The admin extension knows no reports of traffic.
+    TrafficNotTaken,
+    /// The admin extension refused a report for good, with this status: its requests are counted nowhere.
+    TrafficRefused {
+        status: u16,
+        requests: u64,
+    },
+    /// What a slot held could not be read: what was counted in it is lost.
+    TrafficLost,
+    /// The host's memory has no room to count traffic.
+    NoRoomForTraffic,
 }
 
 /// What the syncer counts, for metrics.
@@ -115,6 +133,7 @@ pub struct Syncer {
     reloaded_at: u64,
     looked_at: u64,
     sweep: Option<SweepPosition>,
+    reporting: Reporting,
     events: Vec<Event>,
     pub counters: Counters,
 }
@@ -136,6 +155,7 @@ impl Syncer {
             reloaded_at: 0,
             looked_at: 0,
             sweep: Some(SweepPosition::default()),
+            reporting: Reporting::default(),
             events: Vec::new(),
             counters: Counters::default(),
         }
@@ -143,6 +163,11 @@ impl Syncer {
 
     pub fn leads(&self) -> bool {
         self.leadership.leads()
+    }
+
+    /// Whether traffic is counted on this node.
+    pub const fn report_traffic(&mut self, wanted: bool) {
+        self.reporting.wanted = wanted;
     }
 
     /// What happened since the last call.
@@ -168,6 +193,7 @@ impl Syncer {
         if !self.leadership.leads() {
             return;
         }
+        self.report(now, shared, out);
         let before = self.calls.len();
         self.calls.retain(|call| now < call.deadline);
         if self.calls.len() < before {
@@ -196,6 +222,9 @@ impl Syncer {
         body: &[u8],
         shared: &S,
     ) {
+        if self.reporting.awaits(token) {
+            return self.reported(now, status, shared);
+        }
         let Some(at) = self.calls.iter().position(|call| call.token == token) else { return };
         let purpose = self.calls.swap_remove(at).purpose;
         if !self.leadership.leads() {
@@ -355,8 +384,12 @@ impl Syncer {
     }
 
     fn identification(&self) -> String {
-        let node = self.config.node.clone().unwrap_or_else(|| format!("{:032x}", self.leadership.node()));
-        format!("node={node}&version={}", self.version)
+        format!("node={}&version={}", self.node(), self.version)
+    }
+
+    /// The node's name towards the admin extension.
+    fn node(&self) -> String {
+        self.config.node.clone().unwrap_or_else(|| format!("{:032x}", self.leadership.node()))
     }
 
     /// Moves all that was planned when the clock is set back, which would otherwise wait for the old time to come again.
@@ -369,6 +402,7 @@ impl Syncer {
             self.looked_at = self.looked_at.saturating_sub(back);
             self.calls.iter_mut().for_each(|call| call.deadline = call.deadline.saturating_sub(back));
             self.leadership.set_back(back);
+            self.reporting.set_back(back);
         }
     }
 

@@ -10,7 +10,7 @@ use app_auth_core::feed::{
 };
 use app_auth_core::gate::call::Progress;
 use app_auth_core::gate::memory::Memory as Remembered;
-use app_auth_core::gate::{Gate, HostTraits, Outcome, Request};
+use app_auth_core::gate::{Decision, Gate, HostTraits, Outcome, Request};
 use app_auth_core::host::{NoNativeSignatures, SharedData};
 use app_auth_core::ids::{Revision, ServiceId, StoreId, StrategyId};
 use app_auth_core::memory::Memory;
@@ -166,6 +166,8 @@ impl Admin {
 #[derive(Default)]
 pub struct Line {
     pub calls: Vec<(u32, String)>,
+    /// With their bodies.
+    pub posts: Vec<(u32, String, Vec<u8>)>,
     next: u32,
     pub dead: bool,
 }
@@ -177,6 +179,15 @@ impl Outgoing for Line {
         }
         self.next += 1;
         self.calls.push((self.next, path.to_owned()));
+        Some(self.next)
+    }
+
+    fn post(&mut self, path: &str, body: &[u8], _timeout: u32) -> Option<u32> {
+        if self.dead {
+            return None;
+        }
+        self.next += 1;
+        self.posts.push((self.next, path.to_owned(), body.to_vec()));
         Some(self.next)
     }
 }
@@ -247,6 +258,21 @@ pub fn decide<S: SharedData>(
     host: HostTraits,
     now: Option<u64>,
 ) -> Outcome {
+    decide_and_count(shared, remembered, config, to, headers, body, host, now).outcome
+}
+
+/// As [`decide`], with what the request counts as.
+#[expect(clippy::too_many_arguments, reason = "as above")]
+pub fn decide_and_count<S: SharedData>(
+    shared: &S,
+    remembered: &Remembered,
+    config: &Config,
+    to: ServiceId,
+    headers: &[(&str, &str)],
+    body: Body<'_>,
+    host: HostTraits,
+    now: Option<u64>,
+) -> Decision {
     let block = headers::serialize(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     let headers = HeaderMap::parse(&block).unwrap();
     let native = &NoNativeSignatures;

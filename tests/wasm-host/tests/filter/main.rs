@@ -15,5 +15,6 @@ mod query;
 mod support;
 mod sync;
 mod tokens;
+mod traffic;
 mod waiting;
 mod zone;

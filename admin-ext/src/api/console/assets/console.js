@@ -42,9 +42,11 @@ document.addEventListener("change", (event) => {
 });
 
 // What can be undone says for how long.
+const ends = new WeakMap();
 setInterval(() => {
-  for (const clock of document.querySelectorAll("[data-until]")) {
-    const left = Math.ceil((Number(clock.dataset.until) - Date.now()) / 1000);
+  for (const clock of document.querySelectorAll("[data-left]")) {
+    if (!ends.has(clock)) ends.set(clock, performance.now() + Number(clock.dataset.left));
+    const left = Math.ceil((ends.get(clock) - performance.now()) / 1000);
     if (left > 0) clock.textContent = `${left} s`;
     else clock.closest("[data-passing]")?.remove();
   }

@@ -160,21 +160,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 impl Query {
     /// The only argument there may be: true or false, and false where it is absent.
     pub fn flag(&self, flag: &str) -> Result<bool, Problem> {
-        let mut truth = false;
+        Ok(self.choice(flag, &["true", "false"])? == Some("true"))
+    }
+
+    /// The only argument there may be: one of these, if it is there and not empty. Of several the last counts.
+    pub fn choice<'a>(&self, argument: &str, choices: &[&'a str]) -> Result<Option<&'a str>, Problem> {
+        let mut chosen = None;
         let mut wrong = Vec::new();
         for (name, value) in &self.0 {
-            match (name == flag, value.as_str()) {
+            let known = choices.iter().find(|choice| *choice == value);
+            match (name == argument, known) {
                 (false, _) => wrong.push(Parameter::unknown(Source::Query, name)),
-                (true, "true") => truth = true,
-                (true, "false" | "") => truth = false,
-                (true, _) => {
-                    let detail = Detail::Choices(vec!["true".into(), "false".into()]);
-                    let reason = "must be one of [true, false]";
+                (true, None) if !value.is_empty() => {
+                    let detail = Detail::Choices(choices.iter().map(|choice| (*choice).into()).collect());
+                    let reason = format!("must be one of [{}]", choices.join(", "));
                     wrong.push(Parameter { detail, ..Parameter::new(Source::Query, name, "enum", reason) });
                 }
+                (true, known) => chosen = known.copied(),
             }
         }
-        if wrong.is_empty() { Ok(truth) } else { Err(Problem::invalid(wrong)) }
+        if wrong.is_empty() { Ok(chosen) } else { Err(Problem::invalid(wrong)) }
     }
 }
 

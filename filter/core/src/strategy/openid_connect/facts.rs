@@ -58,6 +58,8 @@ pub struct Unusable;
 pub enum Unmet {
     /// The token does not hold now.
     Token,
+    /// It did, and does no longer.
+    Expired,
     /// It does, but it does not say what is required.
     Lacks(Lacking),
 }
@@ -120,8 +122,11 @@ impl Facts {
             let until = |at: i64| at.saturating_add(milliseconds(age)).saturating_add(leeway);
             self.issued_at.is_none_or(|at| now > until(at))
         });
-        if expired || early || ahead || aged {
+        if early || ahead {
             return Err(Unmet::Token);
+        }
+        if expired || aged {
+            return Err(Unmet::Expired);
         }
         for (required, has, lacking) in [
             (&config.audience_required, &self.audience, Lacking::Audience),

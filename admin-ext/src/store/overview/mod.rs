@@ -1,6 +1,8 @@
 //! Lists across all developers and portals, as a person looks through them: found by a few characters, newest first,
 //! without counting what is not shown, so that a page costs the same however long the list is.
 
+mod requests;
+
 use std::collections::HashMap;
 
 use app_auth_core::ids::{ApplicationId, Revision, StrategyId};
@@ -15,6 +17,8 @@ use crate::model::{
     Application, ConnectionStatus, CredentialKind, Developer, Offset, PageRequest, PlainSecret,
     StatusCode as _, StrategyType, Timestamp,
 };
+
+pub use requests::{Request, RequestFilter};
 
 /// Longest text to search for, in bytes.
 pub const SEARCH_MAX: usize = 255;
@@ -93,7 +97,10 @@ impl Store {
         })?;
         drop(reader);
         let mut counts = self.connections_by_status(&lines).await?;
+        let ids: Vec<_> = lines.iter().map(|line| line.application.id).collect();
+        let mut used: HashMap<_, _> = self.last_used(&ids).await?.into_iter().collect();
         for line in &mut lines {
+            line.last_used_at = used.remove(&line.application.id);
             line.connections = counts.remove(&line.application.id).unwrap_or_default();
         }
         Ok((lines, next))

@@ -1,0 +1,6 @@
+//! The console in a real browser, with the gateway's answer looked at after every click; and what pages look like: pictures
+//! in `target/screens/`, and no barrier that axe-core knows of.
+
+mod applications;
+mod common;
+mod without_scripts;

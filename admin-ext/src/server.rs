@@ -186,7 +186,7 @@ async fn first_token(store: &Store, kind: TokenKind, chosen: Option<&PlainSecret
     let actor = Actor::internal("start");
     if let Some(chosen) = chosen {
         let key = format!("{}_token", kind.as_str());
-        let token = store.adopt_token(&actor, kind, "from the settings", chosen).await;
+        let token = store.adopt_token(&actor, kind, &format!("{} token", kind.as_str()), chosen).await;
         let token = token.with_context(|| format!("{key} cannot be used"))?;
         if token.revoked_at.is_some() {
             tracing::warn!(key, id = %token.id, "the token in the settings is revoked and opens nothing");

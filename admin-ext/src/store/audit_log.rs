@@ -119,27 +119,37 @@ impl Store {
     /// A page of the audit log, newest first.
     pub async fn audit_log(&self, filter: &AuditFilter, page: PageRequest) -> Result<Listed<AuditEntry>> {
         let operands = filter.conditions();
-        let conditions = numbered(&operands);
-        let (at, seq) = page
-            .offset
-            .map_or((i64::MAX, i64::MAX), |offset| (offset.created_at.0, signed(offset.id.as_u64_pair().1)));
-        let select = select(&conditions, operands.len());
         let mut reader = self.reader().await?;
         let total = if operands.is_empty() {
             // No line ever goes, so the number of the newest is the number of all.
             sqlx::query("SELECT audit AS n FROM head WHERE id = 1").fetch_one(&mut *reader).await?
         } else {
-            let count = format!("SELECT COUNT(*) AS n FROM audit WHERE {conditions}1 = 1");
+            let count = format!("SELECT COUNT(*) AS n FROM audit WHERE {}1 = 1", numbered(&operands));
             bind(sqlx::query(AssertSqlSafe(count)), &operands).fetch_one(&mut *reader).await?
         };
+        drop(reader);
+        let (items, next) = self.audit_entries(filter, page).await?;
+        Ok(Listed { items, next, total: total.count("n")? })
+    }
+
+    /// As [`Store::audit_log`], for those who need not know how many there are.
+    pub async fn audit_entries(
+        &self,
+        filter: &AuditFilter,
+        page: PageRequest,
+    ) -> Result<(Vec<AuditEntry>, Option<Offset>)> {
+        let operands = filter.conditions();
+        let (at, seq) = page
+            .offset
+            .map_or((i64::MAX, i64::MAX), |offset| (offset.created_at.0, signed(offset.id.as_u64_pair().1)));
+        let select = select(&numbered(&operands), operands.len());
         let rows = bind(sqlx::query(AssertSqlSafe(select)), &operands)
             .bind(at)
             .bind(seq)
             .bind(rows_of(&page))
-            .fetch_all(&mut *reader)
+            .fetch_all(&mut *self.reader().await?)
             .await?;
-        let (items, next) = cut(&rows, &page, read, place)?;
-        Ok(Listed { items, next, total: total.count("n")? })
+        cut(&rows, &page, read, place)
     }
 
     /// The newest line that meets a filter.

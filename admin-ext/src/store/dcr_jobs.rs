@@ -116,10 +116,10 @@ pub struct ClientContext {
 }
 
 /// Of the table `dcr_jobs j`.
-const COLUMNS: &str = "j.id, j.provider, j.kind, j.application, j.version, j.client_id, j.details, j.attempts, \
+pub(super) const COLUMNS: &str = "j.id, j.provider, j.kind, j.application, j.version, j.client_id, j.details, j.attempts, \
     j.next_at, j.claimed_until, j.error, j.created_at";
 
-fn read(row: &AnyRow) -> Result<DcrJob> {
+pub(super) fn read(row: &AnyRow) -> Result<DcrJob> {
     Ok(DcrJob {
         id: row.uuid("id")?,
         provider: DcrProviderId(row.uuid("provider")?),

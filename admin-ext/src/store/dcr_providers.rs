@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 /// Of the table `dcr_providers r`. Active is a provider that an active strategy uses.
-const COLUMNS: &str = "r.id, r.name, r.display_name, r.provider_type, r.issuer, r.config, r.sealed, r.labels, \
+pub(super) const COLUMNS: &str = "r.id, r.name, r.display_name, r.provider_type, r.issuer, r.config, r.sealed, r.labels, \
     r.created_at, r.updated_at, (SELECT COUNT(*) FROM auth_strategies t JOIN portal_versions o ON o.strategy = t.id \
     WHERE t.dcr_provider = r.id AND o.publish_status = 'published') AS uses";
 
@@ -23,7 +23,7 @@ pub(super) async fn exists(conn: &mut AnyConnection, id: DcrProviderId) -> Resul
 }
 
 impl Store {
-    fn read_provider(&self, row: &AnyRow) -> Result<DcrProviderDetail> {
+    pub(super) fn read_provider(&self, row: &AnyRow) -> Result<DcrProviderDetail> {
         let id = DcrProviderId(row.uuid("id")?);
         let secret = self.0.sealer.open_sealed(id.as_bytes(), &row.bytes("sealed")?);
         let secret = secret.ok_or(StoreError::Sealed)?;

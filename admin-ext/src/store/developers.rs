@@ -165,7 +165,7 @@ impl Store {
 /// A developer's name, as [`Developer::full_name`] tells it.
 pub(super) const NAME: Value = Value::JsonText { column: "d.meta", member: "full_name", or: "d.email" };
 
-fn read_counted(row: &AnyRow) -> Result<DeveloperDetail> {
+pub(super) fn read_counted(row: &AnyRow) -> Result<DeveloperDetail> {
     Ok(DeveloperDetail { developer: read(row)?, applications: row.count("d_applications")? })
 }
 

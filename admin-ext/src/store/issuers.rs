@@ -42,6 +42,22 @@ pub struct FetchProgress {
     pub failed_at: Option<Timestamp>,
 }
 
+/// Whether an issuer answers, for those who look.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IssuerState {
+    /// Something is known of it.
+    pub known: bool,
+    /// Number of keys that tokens can be known by.
+    pub keys: usize,
+    /// When it was last asked with success.
+    pub fetched_at: Option<Timestamp>,
+    /// When it is asked next.
+    pub next_at: Timestamp,
+    /// How often asking has failed since it last did not, and why.
+    pub failures: u64,
+    pub error: Option<String>,
+}
+
 /// How many issuers strategies name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct IssuerCounts {
@@ -264,6 +280,28 @@ impl Store {
             .fetch_optional(&mut *self.reader().await?)
             .await?;
         row.map_or(Ok(None), |row| row.optional_json("metadata"))
+    }
+
+    /// Whether an issuer answers; `None` if no strategy names it.
+    pub async fn issuer_state(&self, issuer: &str) -> Result<Option<IssuerState>> {
+        let sql = format!(
+            "SELECT CASE WHEN i.metadata IS NULL THEN 0 ELSE 1 END AS known, i.keys, i.fetched_at, i.next_at, \
+             i.failures, i.error FROM issuers i WHERE i.issuer = $1 AND {NAMED}"
+        );
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(issuer.to_owned())
+            .fetch_optional(&mut *self.reader().await?)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let keys: Vec<Value> = row.optional_json("keys")?.unwrap_or_default();
+        Ok(Some(IssuerState {
+            known: row.truth("known")?,
+            keys: keys.len(),
+            fetched_at: row.optional_int("fetched_at")?.map(Timestamp),
+            next_at: row.time("next_at")?,
+            failures: row.count("failures")?,
+            error: row.optional_text("error")?,
+        }))
     }
 
     pub async fn issuer_counts(&self) -> Result<IssuerCounts> {

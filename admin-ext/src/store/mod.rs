@@ -62,11 +62,14 @@ pub use audit_log::{AuditEntry, AuditFilter};
 pub use dcr_jobs::{ClientContext, DcrJob, JobDetails, JobKind, NewJob};
 pub use developers::DeveloperLine;
 pub use error::{Entity, FeedError, StoreError};
-pub use issuers::{DueIssuer, FetchProgress, IssuerCounts};
+pub use issuers::{DueIssuer, FetchProgress, IssuerCounts, IssuerState};
 pub use nodes::StoredNode;
 pub use oauth2_clients::{KeptSecret, OAuth2Client};
 pub use open::{Limits, Reveal, StoreOptions};
-pub use overview::{ApplicationLine, ApplicationSearch, Request, RequestFilter, SEARCH_MAX};
+pub use overview::{
+    ApplicationLine, ApplicationSearch, COUNTED_MAX, DeveloperSearch, Request, RequestFilter, SEARCH_MAX,
+    StrategyLine, StrategyUse,
+};
 pub use portal_versions::PortalVersionChanged;
 pub use services::KnownService;
 pub use sessions::{Opened, Session, SessionLimits};

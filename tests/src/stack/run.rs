@@ -38,6 +38,9 @@ async fn serve(settings: &StackSettings) -> Result<()> {
     let data = fs::canonicalize(&settings.data)?;
     let tokens = Tokens::load_or_make(&data, settings.admin_token.as_deref())?;
 
+    println!("{:<18} http://127.0.0.1:{}/console", "console", settings.admin_port);
+    println!("admin token: {}\n", tokens.admin);
+
     let started = Instant::now();
     let upstream = Upstream::start(settings.upstream_port)?;
     ready("upstream", &format!("http://{}", upstream.address()), started);
@@ -141,5 +144,5 @@ fn lines_to_copy(admin: &Admin, gateway: &Gateway, service: Uuid) -> String {
         format!("{curl} -X PATCH $ADMIN{instances}/{connection} -d status=3"),
         call,
     ];
-    format!("\nadmin token: {}\n\n{}", admin.admin_token(), lines.join("\n"))
+    format!("\n{}", lines.join("\n"))
 }

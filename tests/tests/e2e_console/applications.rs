@@ -49,7 +49,7 @@ async fn given_an_application_when_its_connection_is_revoked_approved_and_delete
         console.every_gateway_answers(&shop.key, 200, "").await?;
         ensure!(browser.texts(&format!("{row} .badge")).await? == ["Approved"]);
     }
-    browser.sees("by from the settings").await?;
+    browser.sees("by admin token").await?;
 
     // Deleting asks first.
     browser.press(&row, "Actions").await?;

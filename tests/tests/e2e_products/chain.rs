@@ -144,7 +144,7 @@ async fn given_the_last_strategy_when_removed_then_the_service_is_open_and_logge
     let audit = format!("/audit?entity_id={}&action=update", stage.version.id);
     let line = products.client().get(&audit).await?.expect(200)?.json()["data"][0].clone();
     assert_eq!((&line["before"]["open"], &line["after"]["open"]), (&json!(false), &json!(true)));
-    assert_eq!(line["actor"], "from the settings");
+    assert_eq!(line["actor"], "admin token");
 
     products.patch(&in_portal, &json!({"auth_strategy_ids": [stage.strategy]})).await?.expect(200)?;
     assert_eq!(ask().await?, 401);

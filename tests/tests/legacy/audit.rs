@@ -42,7 +42,7 @@ async fn given_changes_when_the_log_is_read_then_it_tells_who_changed_what_from_
 
         let update = &found[1];
         assert_eq!((&update["entity"], &update["entity_id"]), (&json!("role"), &json!(id)));
-        assert_eq!(update["actor"], "from the settings");
+        assert_eq!(update["actor"], "admin token");
         assert_eq!(update["request_id"], changed.header("x-request-id"));
         assert!(update["at"].as_i64() > Some(1_700_000_000), "{update}");
         let read = client.get(&format!("/audit/{}", update["seq"])).await?.expect(200)?.json();

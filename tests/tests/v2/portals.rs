@@ -159,7 +159,7 @@ async fn given_a_portal_with_developers_or_registrations_when_deleted_then_only_
             let lines =
                 client.get(&format!("/audit?action=delete&entity={entity}")).await?.expect(200)?.json();
             assert_eq!(lines["total"], count, "{entity}: {lines}");
-            assert_eq!(lines["data"][0]["actor"], "from the settings");
+            assert_eq!(lines["data"][0]["actor"], "admin token");
         }
         Ok(())
     })

@@ -24,7 +24,7 @@ pub struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Line {
+pub struct Line {
     id: String,
     name: String,
     developer: DeveloperLine,
@@ -60,7 +60,7 @@ pub async fn list(frame: Frame, Query(arguments): Query<Arguments>) -> Answer {
     let mut q = arguments.q;
     super::link::cut(&mut q, SEARCH_MAX);
     let status = ConnectionStatus::ALL.into_iter().find(|status| status.word() == arguments.status);
-    let search = ApplicationSearch { text: q.clone(), status };
+    let search = ApplicationSearch { text: q.clone(), status, ..ApplicationSearch::default() };
     let offset = arguments.after.parse().ok();
     let page = PageRequest { size: PAGE, offset, tags: None };
     let (lines, next) = frame.app.store.find_applications(&search, page).await?;
@@ -76,7 +76,8 @@ pub async fn list(frame: Frame, Query(arguments): Query<Arguments>) -> Answer {
     frame.page("applications.html", shown).await
 }
 
-fn shown(frame: &Frame, line: ApplicationLine) -> Line {
+/// An application as lists show it.
+pub fn shown(frame: &Frame, line: ApplicationLine) -> Line {
     let ApplicationLine { application, developer, last_used_at, connections } = line;
     Line {
         id: application.id.to_string(),

@@ -38,7 +38,7 @@ pub struct ConnectionLine {
 #[derive(Deserialize)]
 pub struct DecisionForm {
     #[serde(default)]
-    reason: String,
+    pub reason: String,
 }
 
 /// The application's connections, and whether there are more than are shown.

@@ -5,15 +5,21 @@
 mod application;
 mod applications;
 mod assets;
+mod audit;
 mod connections;
 mod cookies;
 mod credentials;
 mod csrf;
+mod dcr_providers;
 mod decide;
+mod developer;
+mod developers;
+mod facts;
 mod failure;
 mod flash;
 mod force;
 mod frame;
+mod gateways;
 mod guard;
 mod link;
 mod next;
@@ -23,6 +29,7 @@ mod render;
 mod requests;
 mod settings;
 mod sign_in;
+mod strategies;
 mod traffic;
 mod undo;
 mod visitor;
@@ -56,6 +63,20 @@ fn pages() -> Router<App> {
         .nest("/console/applications/{application}", an_application())
         .route("/console/requests", get(requests::list))
         .route("/console/requests/{decision}", post(requests::decide))
+        .route("/console/developers", get(developers::list))
+        .nest("/console/developers/{developer}", a_developer())
+        .route("/console/strategies", get(strategies::list))
+        .route("/console/strategies/{strategy}", get(strategies::page))
+        .route("/console/dcr-providers", get(dcr_providers::list))
+        .route("/console/dcr-providers/{provider}", get(dcr_providers::page))
+        .route(
+            "/console/dcr-providers/{provider}/verify",
+            get(dcr_providers::verified).post(dcr_providers::verify),
+        )
+        .route("/console/gateways", get(gateways::list))
+        .route("/console/gateways/{node}", get(gateways::page))
+        .route("/console/audit", get(audit::list))
+        .route("/console/audit/{seq}", get(audit::page))
         .route("/console/undo", post(undo::undo))
 }
 
@@ -71,6 +92,14 @@ fn an_application() -> Router<App> {
         .route("/credentials/{credential}/delete", get(credentials::ask_delete).post(credentials::delete))
         .route("/connections/{connection}/delete", get(connections::ask_delete).post(connections::delete))
         .route("/connections/{connection}/{decision}", post(connections::decide))
+}
+
+fn a_developer() -> Router<App> {
+    Router::new()
+        .route("/", get(developer::page))
+        .route("/force", get(developer::force))
+        .route("/delete", get(developer::ask_delete).post(developer::delete))
+        .route("/{decision}", post(developer::decide))
 }
 
 async fn not_found() -> Failure {

@@ -27,6 +27,17 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "credential-created.html",
     "application-delete.html",
     "requests.html",
+    "developers.html",
+    "developer.html",
+    "developer-delete.html",
+    "strategies.html",
+    "strategy.html",
+    "dcr-providers.html",
+    "dcr-provider.html",
+    "gateways.html",
+    "gateway.html",
+    "audit.html",
+    "audit-entry.html",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

@@ -93,7 +93,7 @@ fn outcomes(of: &[(Outcome, u64)]) -> Vec<OutcomeBody> {
 
 /// Show how much an application is used
 ///
-/// Requests whose application was recognised, let through or not, as the gateways have reported them: usually within seven
+/// Requests whose application was recognised, let through or not, as the gateways have reported them: usually within five
 /// seconds. An extension of our own.
 #[utoipa::path(
     get, path = "/portals/{portalId}/applications/{applicationId}/traffic", tag = "portal applications",

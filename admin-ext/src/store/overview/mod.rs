@@ -1,24 +1,28 @@
 //! Lists across all developers and portals, as a person looks through them: found by a few characters, newest first,
 //! without counting what is not shown, so that a page costs the same however long the list is.
 
+mod developers;
 mod requests;
+mod strategies;
 
 use std::collections::HashMap;
 
-use app_auth_core::ids::{ApplicationId, Revision, StrategyId};
+use app_auth_core::ids::{ApplicationId, DeveloperId, Revision, StrategyId};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::collection::Value;
 use super::sql::{Columns as _, cut, rows_of};
-use super::{AuditEntry, AuditFilter, Result, Store, StoreError, applications, developers};
+use super::{AuditEntry, AuditFilter, Result, Store, StoreError, applications, developers as people};
 use crate::model::{
     Application, ConnectionStatus, CredentialKind, Developer, Offset, PageRequest, PlainSecret,
     StatusCode as _, StrategyType, Timestamp,
 };
 
+pub use developers::{COUNTED_MAX, DeveloperSearch};
 pub use requests::{Request, RequestFilter};
+pub use strategies::{StrategyLine, StrategyUse};
 
 /// Longest text to search for, in bytes.
 pub const SEARCH_MAX: usize = 255;
@@ -30,6 +34,8 @@ pub struct ApplicationSearch {
     pub text: String,
     /// With a connection of this status.
     pub status: Option<ConnectionStatus>,
+    pub developer: Option<DeveloperId>,
+    pub strategy: Option<StrategyId>,
 }
 
 /// An application as a list shows it.
@@ -66,7 +72,7 @@ impl Store {
                 like(&name),
                 like(&client_id),
                 like(&email),
-                like(&developers::NAME),
+                like(&people::NAME),
             ));
         }
         if let Some(status) = search.status {
@@ -75,19 +81,30 @@ impl Store {
                 status.code()
             ));
         }
+        let owners = [
+            ("developer", search.developer.map(|id| id.as_bytes().to_vec())),
+            ("strategy", search.strategy.map(|id| id.as_bytes().to_vec())),
+        ];
+        let owners: Vec<_> = owners.into_iter().filter_map(|(column, id)| Some((column, id?))).collect();
+        for ((column, _), n) in owners.iter().zip(if text.is_empty() { 4.. } else { 6.. }) {
+            conditions.push_str(&format!(" AND a.{column} = ${n}"));
+        }
         let sql = format!(
             "SELECT {}, {} FROM (SELECT a.id, a.created_at FROM applications a WHERE {conditions} \
              ORDER BY a.created_at DESC, a.id DESC LIMIT $3) found \
              JOIN applications a ON a.id = found.id JOIN developers d ON d.id = a.developer \
              ORDER BY a.created_at DESC, a.id DESC",
             applications::COLUMNS,
-            developers::COLUMNS,
+            people::COLUMNS,
         );
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(before).bind(before_id).bind(rows_of(&page));
         if !text.is_empty() {
             query = query
                 .bind(Value::Column("").needle(&text))
                 .bind(by_credential.map_or_else(Vec::new, |id| id.as_bytes().to_vec()));
+        }
+        for (_, id) in owners {
+            query = query.bind(id);
         }
         let mut reader = self.reader().await?;
         let rows = query.fetch_all(&mut *reader).await?;
@@ -202,7 +219,7 @@ impl Store {
 fn read(row: &AnyRow) -> Result<ApplicationLine> {
     Ok(ApplicationLine {
         application: applications::read(row)?,
-        developer: developers::read(row)?,
+        developer: people::read(row)?,
         last_used_at: None,
         connections: Vec::new(),
     })

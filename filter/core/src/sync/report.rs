@@ -8,8 +8,9 @@ use crate::traffic::slot::{self, Slot, SlotFault};
 
 /// How often slots are looked at, in milliseconds.
 const LOOK_INTERVAL: u64 = 500;
-/// How often there is a report, unless a slot fills up before.
-const REPORT_INTERVAL: u64 = 5_000;
+/// Time between two reports, unless a slot fills up before. With what workers and looking take, a request is reported
+/// within five seconds.
+const REPORT_INTERVAL: u64 = 4_000;
 
 /// Waiting time after the first report that failed, in milliseconds; doubles up to [`BACK_OFF_MAX`].
 const BACK_OFF: u64 = 1_000;

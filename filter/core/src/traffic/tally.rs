@@ -16,8 +16,9 @@ const ROWS: usize = 65_536;
 /// Rows without an application that may come on top, and after these only [`super::Outcome::ALL`] without a service.
 const NAMELESS_ROWS: usize = 256;
 
-/// How often counts are put into shared data, in milliseconds, and how often while they did not fit.
-const INTERVAL: u64 = 1_000;
+/// How often counts are put into shared data, in milliseconds, and how often while they did not fit. A worker that dies
+/// takes no more with it than what it counted since.
+const INTERVAL: u64 = 500;
 const BACKLOG_INTERVAL: u64 = 250;
 
 pub struct Tally {

@@ -39,6 +39,7 @@ fn bad_configurations() -> Vec<Vec<u8>> {
         ("node", vec![json!("a/b"), json!(""), json!("n".repeat(999)), json!("a&b=c")]),
         ("max_stale_seconds", vec![json!(-1), json!(1.5), json!("60"), json!(u64::MAX)]),
         ("deny_reason_header", vec![json!("yes"), json!(1)]),
+        ("count_traffic", vec![json!("no"), json!(0)]),
         ("tick_milliseconds", vec![json!(0), json!(-25), json!(1e30), json!("25")]),
         ("wait_seconds", vec![json!(0), json!(86_400), json!(null)]),
         ("unknown_member", vec![json!(true)]),

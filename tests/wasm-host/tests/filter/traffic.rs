@@ -238,7 +238,7 @@ fn given_counting_when_a_request_is_let_through_then_it_costs_no_host_call_and_n
     for quirks in [Quirks::kong(), Quirks::envoy()] {
         let mut on = World::with(quirks.clone(), KeyAuthConfig::default());
         let mut off = without_counting(quirks);
-        let mut cost = |world: &mut World| {
+        let cost = |world: &mut World| {
             (0..3).for_each(|_| drop(world.send(&with_key(KEY))));
             let outcome = world.send(&with_key(KEY));
             (outcome.instructions, outcome.calls)

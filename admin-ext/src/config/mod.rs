@@ -266,9 +266,9 @@ fn mail(settings: &Settings) -> Result<MailConfig, ConfigError> {
             Some(url) => url,
             None => default("http://localhost:8003")?,
         },
-        admin_url: match value!(settings.admin_gui_url).read(url)? {
-            Some(url) => url,
-            None => default("http://localhost:8005/console")?,
+        admin_url: match (value!(settings.admin_gui_url).read(url)?, console::console(settings)?.url) {
+            (Some(url), _) | (None, Some(url)) => url,
+            (None, None) => default("http://localhost:8005/console")?,
         },
     })
 }

@@ -133,7 +133,7 @@ settings! {
     portal_developer_meta_fields,
     /// Where developers sign in; mails link to it. [default: http://localhost:8003]
     portal_gui_url,
-    /// Where administrators approve; mails link to it. [default: http://localhost:8005/console]
+    /// Where administrators approve; mails link to it. [default: console_url, or http://localhost:8005/console]
     admin_gui_url,
     /// Mail invitations. [default: true]
     portal_invite_email,

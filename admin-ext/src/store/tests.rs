@@ -9,5 +9,5 @@ mod keeping;
 mod mails;
 mod products;
 mod sessions;
-mod undo;
 mod traffic;
+mod undo;

@@ -23,7 +23,8 @@ const PAGE: u16 = 50;
 const TEXT_MAX: usize = 255;
 /// What can be done to something, as far as the list offers it.
 const ACTIONS: [&str; 11] = [
-    "create", "update", "delete", "revoke", "publish", "invite", "load", "sign_in", "sign_out", "expire", "retry",
+    "create", "update", "delete", "revoke", "publish", "invite", "load", "sign_in", "sign_out", "expire",
+    "retry",
 ];
 
 /// The arguments of the list.
@@ -270,8 +271,10 @@ mod tests {
             };
             members.into_iter().map(told).collect::<Vec<_>>()
         };
-        let (before, after) =
-            (r#"{"a":"x","status":1,"reason":null}"#, r#"{"a":"x","status":0,"reason":"ok","key":"(changed)"}"#);
+        let (before, after) = (
+            r#"{"a":"x","status":1,"reason":null}"#,
+            r#"{"a":"x","status":0,"reason":"ok","key":"(changed)"}"#,
+        );
         assert_eq!(
             told(Some(before), Some(after)),
             [

@@ -57,7 +57,8 @@ pub async fn list(frame: Frame) -> Answer {
 pub async fn page(frame: Frame, Path(name): Path<String>) -> Answer {
     let newest = newest(&frame);
     let found = frame.app.nodes.list().into_iter().find(|node| node.node == name);
-    let gone = Failure::NotFound("There is no such gateway. One that is not heard of for a day is forgotten.");
+    let gone =
+        Failure::NotFound("There is no such gateway. One that is not heard of for a day is forgotten.");
     let node = node(&frame, newest, found.ok_or(gone)?);
     frame.page("gateway.html", Shown { newest, node }).await
 }

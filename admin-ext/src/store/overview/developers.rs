@@ -7,9 +7,7 @@ use uuid::Uuid;
 use super::super::collection::Value;
 use super::super::sql::{Columns as _, cut, rows_of};
 use super::super::{AuditEntry, AuditFilter, Result, Store, developers};
-use crate::model::{
-    Developer, DeveloperDetail, DeveloperStatus, Offset, PageRequest, StatusCode as _,
-};
+use crate::model::{Developer, DeveloperDetail, DeveloperStatus, Offset, PageRequest, StatusCode as _};
 
 /// Applications of a developer that are counted at most.
 pub const COUNTED_MAX: u64 = 1000;
@@ -78,7 +76,9 @@ impl Store {
         let filter = AuditFilter { entity_id: Some(entity), ..AuditFilter::default() };
         let page = PageRequest { size: CHANGES, ..PageRequest::default() };
         let (entries, _) = self.audit_entries(&filter, page).await?;
-        Ok(entries.into_iter().find(|entry| status(entry.before.as_deref()) != status(entry.after.as_deref())))
+        Ok(entries
+            .into_iter()
+            .find(|entry| status(entry.before.as_deref()) != status(entry.after.as_deref())))
     }
 
     /// Whether the applications of a revoked developer are refused.

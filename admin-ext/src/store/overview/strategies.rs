@@ -32,7 +32,9 @@ pub struct StrategyUse {
 }
 
 fn counted(table: &str) -> String {
-    format!("(SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} u WHERE u.strategy = t.id LIMIT {COUNTED_MAX}) some)")
+    format!(
+        "(SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} u WHERE u.strategy = t.id LIMIT {COUNTED_MAX}) some)"
+    )
 }
 
 fn line(row: &AnyRow) -> Result<StrategyLine> {

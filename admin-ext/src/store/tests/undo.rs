@@ -91,7 +91,9 @@ async fn an_undo_puts_status_and_reason_back_once_and_is_in_the_audit_log() {
     assert_eq!(scene.now().await, (ConnectionStatus::Rejected, Some("for now".into())));
     let entry = audit_log(&scene.test.store, 1).await.remove(0);
     assert_eq!((entry.action.as_str(), entry.actor.as_str()), ("update", "ada"));
-    assert!(entry.before.unwrap().contains(r#""status":3"#) && entry.after.unwrap().contains(r#""status":2"#));
+    assert!(
+        entry.before.unwrap().contains(r#""status":3"#) && entry.after.unwrap().contains(r#""status":2"#)
+    );
     assert_eq!(scene.take_back("ada", revoked).await, None, "it was used");
 }
 

@@ -11,8 +11,9 @@ CREATE TABLE sessions (
     subject TEXT NOT NULL,
     -- The token that opened the session and gives it its role, whatever that is by then.
     token BLOB REFERENCES tokens (id) ON DELETE CASCADE,
-    -- The role of a session that no token opened.
+    -- The role of a session that no token opened, and who that is at the identity provider.
     role TEXT,
+    identity TEXT,
     created_at BIGINT NOT NULL,
     -- Of the last request, to about a minute.
     seen_at BIGINT NOT NULL,
@@ -25,3 +26,11 @@ CREATE INDEX sessions_token ON sessions (token);
 CREATE INDEX sessions_subject ON sessions (subject, created_at, id);
 CREATE INDEX sessions_seen ON sessions (seen_at);
 CREATE INDEX sessions_expires ON sessions (expires_at);
+
+-- Sign-ins at an identity provider that opened a session: none does so twice.
+CREATE TABLE sign_ins (
+    digest BLOB NOT NULL PRIMARY KEY,
+    -- From then on it is refused for its age.
+    ends_at BIGINT NOT NULL
+);
+CREATE INDEX sign_ins_ends ON sign_ins (ends_at);

@@ -1,6 +1,7 @@
 // A real OpenID provider (npm oidc-provider). It registers clients as Curity does: a token with the scope `dcr` registers
 // one client, one with `dcrm` manages any client, and whoever manages a client gives it a new secret. Its access tokens
 // are JSON Web Tokens where a resource is asked for, opaque otherwise and for resources that begin with `urn:opaque:`.
+// Whoever signs in is the person whom a test named, and is asked nothing.
 //
 // Usage: node oidc_provider.mjs MODULES PORT CLIENT_ID CLIENT_SECRET
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -24,7 +25,9 @@ class Adapter {
   async find(id) {
     return this.of.get(id);
   }
-  async findByUid() {}
+  async findByUid(uid) {
+    return [...this.of.values()].find((payload) => payload.uid === uid);
+  }
   async findByUserCode() {}
   async consume(id) {
     this.of.get(id).consumed = Math.floor(Date.now() / 1000);
@@ -52,7 +55,9 @@ function newKey(alg) {
 let keys = [newKey('RS256')];
 // What a test said the next answers are to be like: `ttl` of tokens in seconds, `claims` by client, and `jwks`: the
 // `headers` of the key set, and a `body` in place of it.
-let manner = { ttl: 600, claims: {}, jwks: {} };
+// `person`: who signs in, by claim, or none; `elsewhere`: claims that the ID token leaves out and `/me` tells; `replay`: the
+// ID token of the sign-in before is given out again.
+let manner = { ttl: 600, claims: {}, jwks: {}, person: undefined, elsewhere: [], replay: false };
 
 const algorithms = ['RS', 'PS', 'ES'].flatMap((family) => [`${family}256`, `${family}384`, `${family}512`]);
 algorithms.push('EdDSA');
@@ -73,6 +78,21 @@ function build() {
       scope: 'dcr dcrm',
     }],
     scopes: ['openid', 'offline_access', 'dcr', 'dcrm'],
+    claims: {
+      openid: ['sub', 'roles', 'realm_access'],
+      profile: ['preferred_username'],
+      email: ['email', 'email_verified'],
+    },
+    conformIdTokenClaims: false,
+    findAccount: async (ctx, sub) => ({ accountId: sub, claims: async (use) => claimsFor(use, sub) }),
+    loadExistingGrant: async (ctx) => {
+      const { session, client, params } = ctx.oidc;
+      const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+      grant.addOIDCScope(params.scope);
+      await grant.save();
+      return grant;
+    },
+    interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
     extraTokenClaims: async (ctx, token) => manner.claims[token.clientId],
     features: {
       devInteractions: { enabled: false },
@@ -96,6 +116,14 @@ function build() {
   provider.use((ctx, next) => attend(provider, ctx, next));
   return { provider, answer: provider.callback() };
 }
+
+function claimsFor(use, sub) {
+  const told = Object.entries({ ...manner.person, sub });
+  return Object.fromEntries(told.filter(([name]) => use !== 'id_token' || !manner.elsewhere.includes(name)));
+}
+
+// The ID token that was given out last.
+let lastIdToken;
 
 // What the next calls come to: `{name, method, path}`, set by a test.
 let fault;
@@ -136,7 +164,15 @@ async function attend(provider, ctx, next) {
       kept.get('Client').set(managed, { ...client, client_secret: randomBytes(24).toString('base64url') });
     }
   }
+  if (ctx.path.startsWith('/interaction/')) {
+    const result = manner.person ? { login: { accountId: manner.person.sub } } : { error: 'access_denied' };
+    ctx.respond = false;
+    return provider.interactionFinished(ctx.req, ctx.res, result, { mergeWithLastSubmission: false });
+  }
   await next();
+  if (ctx.path === '/token' && ctx.body?.id_token) {
+    [ctx.body.id_token, lastIdToken] = [manner.replay ? lastIdToken : ctx.body.id_token, ctx.body.id_token];
+  }
   if (ctx.method === 'GET' && ctx.path === '/jwks') {
     ctx.set(manner.jwks.headers ?? {});
     ctx.body = manner.jwks.body ?? ctx.body;

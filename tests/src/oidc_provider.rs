@@ -96,6 +96,28 @@ impl OidcProvider {
         self.tell("client", &client).await
     }
 
+    /// A client at which people sign in, who come back to this address.
+    pub async fn add_sign_in(&self, id: &str, secret: &str, auth_method: &str, back: &str) -> Result<()> {
+        let client = json!({"client_id": id, "client_secret": secret, "grant_types": ["authorization_code"],
+            "response_types": ["code"], "redirect_uris": [back], "token_endpoint_auth_method": auth_method});
+        self.tell("client", &client).await
+    }
+
+    /// Who signs in from now on, by their claims; `None`: whoever it is, they are not let in.
+    pub async fn set_person(&self, claims: Option<&Value>) -> Result<()> {
+        self.tell("manner", &json!({"person": claims})).await
+    }
+
+    /// Claims that ID tokens leave out from now on, and `/me` tells.
+    pub async fn set_elsewhere(&self, claims: &[&str]) -> Result<()> {
+        self.tell("manner", &json!({"elsewhere": claims})).await
+    }
+
+    /// Gives out the ID token of the sign-in before once more, as long as this lasts.
+    pub async fn set_replay(&self, on: bool) -> Result<()> {
+        self.tell("manner", &json!({"replay": on})).await
+    }
+
     /// Signs with a new key from now on, whose id it answers. The keys it had are still published, or none of them.
     pub async fn rotate(&self, alg: &str, keep_old: bool) -> Result<String> {
         let kid = self.test(&format!("rotate?alg={alg}&keep={keep_old}")).await?;

@@ -1,5 +1,6 @@
 //! Settings: a TOML file, overridden by the environment, overridden by flags. All three use the same names.
 
+mod console;
 mod settings;
 mod values;
 
@@ -17,7 +18,6 @@ pub use self::settings::Settings;
 use self::settings::UnknownName;
 use self::values::{Value, value, wrong};
 use crate::api::ApiSettings;
-use crate::api::console::{self, ConsoleSettings};
 use crate::idp::IdpConfig;
 use crate::kong::{AttachAs, FilterAddress, KongConfig};
 use crate::mail::{Account, Encryption, MailConfig, Mechanism};
@@ -92,10 +92,10 @@ impl Config {
                 .one_of(LogFormat::Text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
             api: ApiSettings {
                 allow_loopback_without_token: value!(settings.allow_loopback_without_token).truth(false)?,
-                console: ConsoleSettings { url: value!(settings.console_url).read(console_url)? },
+                console: console::console(settings)?,
             },
             limits: limits(settings)?,
-            sessions: sessions(settings)?,
+            sessions: console::sessions(settings)?,
             revoke_developer_blocks: value!(settings.revoke_developer_blocks_traffic).truth(true)?,
             portal: portal(settings)?,
             mail: mail(settings)?,
@@ -175,27 +175,6 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
         connections_per_application: value!(settings.connections_per_application)
             .count(defaults.connections_per_application, 1..=CredentialRecord::CONNECTIONS_MAX as u64)?,
     })
-}
-
-fn sessions(settings: &Settings) -> Result<SessionLimits, ConfigError> {
-    // The time of last use is noted to a minute.
-    let idle = value!(settings.console_session_idle).count(30, 5..=1440)?;
-    let lifetime = value!(settings.console_session_lifetime).count(720, 5..=10_080)?;
-    let milliseconds = |minutes| Duration::from_mins(minutes).as_millis().try_into().unwrap_or(i64::MAX);
-    Ok(SessionLimits { idle_ms: milliseconds(idle), lifetime_ms: milliseconds(lifetime) })
-}
-
-/// The console has one path, so all that can differ is what stands before it.
-fn console_url(text: &str) -> Result<Url, String> {
-    let expected = || format!("expected a URL like https://host{}", console::PREFIX);
-    let mut url = url(text).map_err(|_| expected())?;
-    let fits = ["/", "", console::PREFIX].contains(&url.path())
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    url.set_path(console::PREFIX);
-    if fits { Ok(url) } else { Err(expected()) }
 }
 
 fn portal(settings: &Settings) -> Result<PortalConfig, ConfigError> {
@@ -287,9 +266,9 @@ fn mail(settings: &Settings) -> Result<MailConfig, ConfigError> {
             Some(url) => url,
             None => default("http://localhost:8003")?,
         },
-        admin_url: match value!(settings.admin_gui_url).read(url)? {
-            Some(url) => url,
-            None => default("http://localhost:8005/console")?,
+        admin_url: match (value!(settings.admin_gui_url).read(url)?, console::console(settings)?.url) {
+            (Some(url), _) | (None, Some(url)) => url,
+            (None, None) => default("http://localhost:8005/console")?,
         },
     })
 }
@@ -338,6 +317,7 @@ fn idp(settings: &Settings) -> Result<IdpConfig, ConfigError> {
             Some(url) => url,
             None => default("idp_azure_graph_url", "https://graph.microsoft.com")?,
         },
+        sign_in: console::sign_in(settings)?,
     })
 }
 
@@ -360,7 +340,8 @@ impl fmt::Display for Config {
             f,
             "listen={} data={} database_url={database} admin_token={} gateway_token={} reveal={:?} log={} \
              log_format={:?} allow_loopback_without_token={} applications_per_developer={} \
-             credentials_per_kind={} connections_per_application={} smtp={} kong={}",
+             credentials_per_kind={} connections_per_application={} smtp={} kong={} console_url={} \
+             console_oidc_issuer={}",
             self.listen,
             self.data.display(),
             set(&self.admin_token),
@@ -374,6 +355,8 @@ impl fmt::Display for Config {
             self.limits.connections_per_application,
             self.mail,
             self.kong.as_ref().map_or("(not set)", |kong| kong.admin_url.host_str().unwrap_or_default()),
+            self.api.console.url.as_ref().map_or("(not set)", Url::as_str),
+            self.idp.sign_in.as_ref().map_or("(not set)", |sign_in| &*sign_in.issuer),
         )
     }
 }
@@ -447,6 +430,17 @@ mod tests {
             ("portal_emails_from = 'nobody'", "portal_emails_from"),
             ("portal_developer_meta_fields = '[{}]'", "portal_developer_meta_fields"),
             ("kong.admin_url = 'localhost:8001'", "kong_admin_url"),
+            ("console_url = 'https://a.example.com/admin'", "console_url"),
+            ("[console]\nsession_idle = 1", "console_session_idle"),
+            ("[console]\noidc_issuer = 'https://a.example.com?x=y'", "console_oidc_issuer"),
+            ("[console]\noidc_issuer = 'https://a.example.com'", "console_oidc_client_id"),
+            ("[console]\noidc_issuer = 'https://a.example.com'\noidc_client_id = 'us'", "console_url"),
+            (
+                "[console]\nurl = 'https://b.example.com'\noidc_issuer = 'https://a.example.com'\noidc_client_id = 'us'",
+                "console_oidc_admins",
+            ),
+            ("console_oidc_client_id = 'us'", "console_oidc_issuer"),
+            ("console_oidc_scopes = 'profile'", "console_oidc_scopes"),
         ] {
             let error = from_file(text).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(error.contains(key) && !error.contains('\n'), "{text}: {error}");
@@ -482,9 +476,19 @@ mod tests {
             smtp_mock: Some("false".into()),
             smtp_username: Some("me".into()),
             smtp_password: Some("hunter22".into()),
+            console_url: Some("https://admin.example.com".into()),
+            console_oidc_issuer: Some("https://idp.example.com".into()),
+            console_oidc_client_id: Some("us".into()),
+            console_oidc_client_secret: Some("hunter22".into()),
+            console_oidc_admins: Some("ops, staff".into()),
             ..Settings::default()
         })
         .unwrap();
+        let sign_in = config.idp.sign_in.as_ref().unwrap();
+        let uri = sign_in.redirect_uri.as_str();
+        assert_eq!(uri, "https://admin.example.com/console/sign-in/openid/callback");
+        assert_eq!(sign_in.roles.admins, ["ops", "staff"]);
+        assert!(!format!("{sign_in:?}").contains("hunter22"));
         let printed = config.to_string();
         assert!(!printed.contains("hunter22"), "{printed}");
         assert!(printed.contains("db.example.com/app"), "{printed}");

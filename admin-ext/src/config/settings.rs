@@ -97,6 +97,22 @@ settings! {
     console_session_idle,
     /// Minutes after which anybody is signed out. [default: 720]
     console_session_lifetime,
+    /// OpenID provider at which people may sign in at the console, as it names itself. [default: none]
+    console_oidc_issuer,
+    /// Our client there.
+    console_oidc_client_id,
+    /// Its secret. [default: none, as of a public client]
+    console_oidc_client_secret,
+    /// What is asked for there. [default: openid profile email]
+    console_oidc_scopes,
+    /// The claim that gives roles: its name, a path with dots, or a JSON pointer. [default: roles]
+    console_oidc_role_claim,
+    /// Values of the claim that make a viewer, separated by commas. [default: none]
+    console_oidc_viewers,
+    /// Values of the claim that make an approver. [default: none]
+    console_oidc_approvers,
+    /// Values of the claim that make an admin. [default: none]
+    console_oidc_admins,
     /// Most applications of one developer. [default: 500]
     applications_per_developer,
     /// Most credentials of one application or developer and kind. [default: 20]
@@ -117,7 +133,7 @@ settings! {
     portal_developer_meta_fields,
     /// Where developers sign in; mails link to it. [default: http://localhost:8003]
     portal_gui_url,
-    /// Where administrators approve; mails link to it. [default: http://localhost:8005/console]
+    /// Where administrators approve; mails link to it. [default: console_url, or http://localhost:8005/console]
     admin_gui_url,
     /// Mail invitations. [default: true]
     portal_invite_email,
@@ -224,7 +240,8 @@ impl Settings {
             if Self::default().named(&name).is_none() && name != "config" {
                 return arg;
             }
-            let secret = ["token", "password", "database_url"].iter().any(|part| name.contains(part));
+            let secret =
+                ["token", "password", "secret", "database_url"].iter().any(|part| name.contains(part));
             arg.env(clap::builder::OsStr::from(format!("APP_AUTH_{}", name.to_uppercase())))
                 .hide_env_values(secret)
         })

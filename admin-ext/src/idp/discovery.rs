@@ -50,25 +50,68 @@ pub async fn discover(calls: &Calls, issuer: &str) -> Result<Discovered, CallErr
         return Ok(Discovered { metadata, keys: Vec::new(), max_age: None });
     }
     let jwks = jwks.ok_or_else(|| CallError::Failed("its metadata has no jwks_uri".into()))?;
-    let answer = calls.send(Call::get(address(jwks)?)).await?;
+    let (keys, max_age) = keys(calls, &address(jwks)?).await?;
+    Ok(Discovered { metadata, keys, max_age })
+}
+
+/// An issuer's public keys, and how long they are good for in its words.
+pub async fn keys(calls: &Calls, jwks_uri: &Url) -> Result<(Vec<Value>, Option<Duration>), CallError> {
+    let answer = calls.send(Call::get(jwks_uri.clone())).await?;
     let keys = public_keys(&answer.body)
         .ok_or_else(|| CallError::Failed("what its jwks_uri answers is no set of keys".into()))?;
-    Ok(Discovered { metadata, keys, max_age: max_age(&answer.headers) })
+    Ok((keys, max_age(&answer.headers)))
+}
+
+/// What somebody needs to know of an issuer to sign in there.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// As it names itself.
+    pub issuer: String,
+    pub authorization_endpoint: Url,
+    pub token_endpoint: Url,
+    pub userinfo_endpoint: Option<Url>,
+    pub jwks_uri: Url,
+    /// What it signs ID tokens with.
+    pub algorithms: Vec<String>,
+    token_auth_methods: Vec<String>,
+    /// Whether it says who it is when a browser comes back from it (RFC 9207).
+    pub names_itself: bool,
+}
+
+impl Published {
+    /// Whether a client names itself in the `Authorization` header, which is what holds where nothing is said.
+    pub fn takes_basic(&self) -> bool {
+        let has = |method: &str| self.token_auth_methods.iter().any(|known| known == method);
+        has("client_secret_basic") || !has("client_secret_post")
+    }
+}
+
+/// What an issuer says to those who want to sign in there.
+pub async fn published(calls: &Calls, issuer: &str) -> Result<Published, CallError> {
+    let (name, body) = document(calls, issuer).await?;
+    let words = |member: &str| {
+        let words = body.get(member).and_then(Value::as_array).into_iter().flatten();
+        words.filter_map(Value::as_str).take(LIST_MAX).map(str::to_owned).collect()
+    };
+    let url = |member: &str| {
+        let url = text(&body, member).filter(|value| value.len() <= URL_MAX);
+        address(&url.ok_or_else(|| CallError::Failed(format!("its metadata has no {member}")))?)
+    };
+    Ok(Published {
+        issuer: name,
+        authorization_endpoint: url("authorization_endpoint")?,
+        token_endpoint: url("token_endpoint")?,
+        userinfo_endpoint: url("userinfo_endpoint").ok(),
+        jwks_uri: url("jwks_uri")?,
+        algorithms: words("id_token_signing_alg_values_supported"),
+        token_auth_methods: words("token_endpoint_auth_methods_supported"),
+        names_itself: body.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
+    })
 }
 
 /// What an issuer says of itself.
 pub async fn metadata(calls: &Calls, issuer: &str) -> Result<Map<String, Value>, CallError> {
-    let whole = issuer.trim_end_matches('/').ends_with(WELL_KNOWN);
-    let url = address(issuer)?;
-    let url = if whole { url } else { below(&url, &[".well-known", "openid-configuration"]) };
-    let body = calls.send(Call::get(url)).await?.body;
-    let name = text(&body, "issuer").filter(|name| name.len() <= URL_MAX);
-    let name = name.ok_or_else(|| CallError::Failed("its metadata names no issuer".into()))?;
-    // Who names the whole address has chosen the document. Otherwise the issuer must be the one that was asked for
-    // (OpenID Connect Discovery 1.0, 4.3); the last slash is where real issuers differ from what people enter.
-    if !whole && name.trim_end_matches('/') != issuer.trim_end_matches('/') {
-        return Err(CallError::Failed("its metadata is of another issuer".into()));
-    }
+    let (name, body) = document(calls, issuer).await?;
     let mut kept = Map::from_iter([("issuer".to_owned(), Value::String(name))]);
     for member in KEPT {
         if let Some(value) = text(&body, member).filter(|value| value.len() <= URL_MAX) {
@@ -81,6 +124,22 @@ pub async fn metadata(calls: &Calls, issuer: &str) -> Result<Map<String, Value>,
         kept.insert(member.to_owned(), words.iter().filter(short).take(LIST_MAX).cloned().collect());
     }
     Ok(kept)
+}
+
+/// The document in which an issuer speaks of itself, and the name it has there.
+async fn document(calls: &Calls, issuer: &str) -> Result<(String, Value), CallError> {
+    let whole = issuer.trim_end_matches('/').ends_with(WELL_KNOWN);
+    let url = address(issuer)?;
+    let url = if whole { url } else { below(&url, &[".well-known", "openid-configuration"]) };
+    let body = calls.send(Call::get(url)).await?.body;
+    let name = text(&body, "issuer").filter(|name| name.len() <= URL_MAX);
+    let name = name.ok_or_else(|| CallError::Failed("its metadata names no issuer".into()))?;
+    // Who names the whole address has chosen the document. Otherwise the issuer must be the one that was asked for
+    // (OpenID Connect Discovery 1.0, 4.3); the last slash is where real issuers differ from what people enter.
+    if !whole && name.trim_end_matches('/') != issuer.trim_end_matches('/') {
+        return Err(CallError::Failed("its metadata is of another issuer".into()));
+    }
+    Ok((name, body))
 }
 
 /// Of one of the endpoints in the metadata.

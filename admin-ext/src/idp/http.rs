@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
 use super::guard::Guard;
+use super::relying_party::SignInConfig;
 use crate::kong::backoff;
 use crate::model::PlainSecret;
 
@@ -43,6 +44,8 @@ pub struct IdpConfig {
     /// Where Azure gives tokens, and its Graph: national clouds have their own.
     pub azure_login: Url,
     pub azure_graph: Url,
+    /// Where people sign in at the console, besides with a token.
+    pub sign_in: Option<SignInConfig>,
 }
 
 /// Why a call did not do what it was to do.
@@ -211,6 +214,11 @@ impl IdpHttp {
     /// How long everything may take that one change has to tell a provider.
     pub fn operation_time(&self) -> Duration {
         self.0.timeout * 2
+    }
+
+    /// Whether an address may be called, as far as its text tells.
+    pub fn may_call(&self, url: &Url) -> Result<(), &'static str> {
+        self.0.guard.check(url)
     }
 
     /// The calls of one operation.

@@ -204,6 +204,16 @@ impl Store {
         });
     }
 
+    /// Seals what somebody else keeps for us, for one purpose.
+    pub fn seal_for(&self, purpose: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+        Ok(self.0.sealer.seal(&*self.0.entropy, purpose.as_bytes(), bytes)?)
+    }
+
+    /// Opens what [`Store::seal_for`] sealed for the same purpose; `None` if it did not.
+    pub fn open_for(&self, purpose: &str, sealed: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        self.0.sealer.open_sealed(purpose.as_bytes(), sealed)
+    }
+
     /// A new secret.
     pub fn generate_secret(&self) -> Result<PlainSecret> {
         Ok(PlainSecret::generate(&*self.0.entropy)?)

@@ -51,8 +51,8 @@ mod tests {
             may_change(role, entity, action, Some(&before), Some(after))
         };
         for entity in Entity::ALL {
-            let decides = matches!(entity, Entity::Developer | Entity::Connection);
-            assert_eq!(may(AccessRole::Approver, entity, "update", &decided), decides, "{entity:?}");
+            let decidable = matches!(entity, Entity::Developer | Entity::Connection);
+            assert_eq!(may(AccessRole::Approver, entity, "update", &decided), decidable, "{entity:?}");
             assert!(!may(AccessRole::Viewer, entity, "update", &decided), "{entity:?}");
             assert!(may(AccessRole::Admin, entity, "update", &decided), "{entity:?}");
             assert!(!may_change(AccessRole::Approver, entity, "create", None, Some(&decided)), "{entity:?}");

@@ -79,8 +79,8 @@ impl Store {
     /// What an answer shows of it.
     fn seen(&self, mut plugin: Plugin) -> Plugin {
         if self.hides_secrets() {
-            plugin.given = without_secrets(plugin.given);
-            plugin.answered = plugin.answered.map(without_secrets);
+            plugin.given = without_secrets(&plugin.given);
+            plugin.answered = plugin.answered.as_ref().map(without_secrets);
         }
         plugin
     }
@@ -263,8 +263,8 @@ fn view(plugin: &Plugin, before: &Map<String, Value>) -> Value {
 }
 
 /// A configuration as those see it who see no secrets.
-fn without_secrets(config: Map<String, Value>) -> Map<String, Value> {
-    match redacted(&config, Some(&config)) {
+fn without_secrets(config: &Map<String, Value>) -> Map<String, Value> {
+    match redacted(config, Some(config)) {
         Value::Object(shown) => shown,
         _ => Map::new(),
     }

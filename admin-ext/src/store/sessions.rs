@@ -34,12 +34,18 @@ impl Default for SessionLimits {
 }
 
 /// What a session's role comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Opened {
     /// The token that was shown: its role, whatever that is by then, for as long as it is not revoked.
     ByToken(Uuid),
-    /// An identity provider, which gave this role.
-    WithRole(AccessRole),
+    /// An identity provider.
+    ByProvider {
+        role: AccessRole,
+        /// Who it is there.
+        identity: String,
+        /// The digest of the sign-in, and until when that could be answered: it opens one session.
+        sign_in: ([u8; 32], Timestamp),
+    },
 }
 
 /// Somebody who is signed in.
@@ -51,12 +57,14 @@ pub struct Session {
     pub role: AccessRole,
     /// The token that opened it, if one did.
     pub token: Option<Uuid>,
+    /// Who it is at the identity provider, if that is where they signed in.
+    pub identity: Option<String>,
     pub created_at: Timestamp,
     pub seen_at: Timestamp,
     pub expires_at: Timestamp,
 }
 
-const COLUMNS: &str = "SELECT s.id, s.digest, s.subject, s.token, COALESCE(s.role, t.role) AS role, \
+const COLUMNS: &str = "SELECT s.id, s.digest, s.subject, s.token, s.identity, COALESCE(s.role, t.role) AS role, \
     s.created_at, s.seen_at, s.expires_at FROM sessions s LEFT JOIN tokens t ON t.id = s.token";
 
 /// Nothing else is hashed this way, so that no digest of another table stands for a session.
@@ -70,6 +78,7 @@ fn read(row: &AnyRow) -> Result<Session> {
         subject: row.text("subject")?,
         role: AccessRole::parse(&row.text("role")?).ok_or(StoreError::Corrupt("sessions.role"))?,
         token: row.optional_uuid("token")?,
+        identity: row.optional_text("identity")?,
         created_at: row.time("created_at")?,
         seen_at: row.time("seen_at")?,
         expires_at: row.time("expires_at")?,
@@ -86,6 +95,7 @@ impl Audited for Session {
             "subject": self.subject,
             "role": self.role.as_str(),
             "token": self.token,
+            "identity": self.identity,
             "expires_at": self.expires_at.0,
         })
     }
@@ -93,7 +103,7 @@ impl Audited for Session {
 
 impl Store {
     /// Signs somebody in and answers the secret of the session: it cannot be shown again. A `request` names where it was
-    /// asked for. `None` if the token has been revoked meanwhile.
+    /// asked for. `None` if the token has been revoked meanwhile, or the sign-in has opened a session already.
     pub async fn open_session(
         &self,
         request: &str,
@@ -106,19 +116,25 @@ impl Store {
         let mut writer = self.write(&actor).await?;
         writer.make_room_for_session(subject).await?;
         let id = self.random_id()?;
-        let (token, role) = match opened {
-            Opened::ByToken(token) => (Some(token), None),
-            Opened::WithRole(role) => (None, Some(role)),
+        let (token, role, identity) = match opened {
+            Opened::ByToken(token) => (Some(token), None, None),
+            Opened::ByProvider { role, identity, sign_in } => {
+                if !writer.use_sign_in(sign_in).await? {
+                    return Ok(None);
+                }
+                (None, Some(role), Some(identity))
+            }
         };
         sqlx::query(
-            "INSERT INTO sessions (id, digest, subject, token, role, created_at, seen_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO sessions (id, digest, subject, token, role, identity, created_at, seen_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(id.as_bytes().as_slice())
         .bind(digest(&secret).as_slice())
         .bind(subject.to_owned())
         .bind(token.map(|token| token.as_bytes().to_vec()))
         .bind(role.map(AccessRole::as_str))
+        .bind(identity)
         .bind(writer.now.0)
         .bind(writer.now.0)
         .bind(writer.now.plus_millis(self.0.sessions.lifetime_ms).0)
@@ -133,6 +149,16 @@ impl Store {
         writer.audit(Entity::Session, "sign_in", id, None, Some(session.view())).await?;
         writer.commit().await?;
         Ok(Some((session, secret)))
+    }
+
+    /// Writes down that somebody was not let in who signed in at an identity provider, and why.
+    pub async fn note_refused_sign_in(&self, request: &str, who: &str, reason: &str) -> Result<()> {
+        let actor = Actor { request: request.to_owned(), ..Actor::internal(who) };
+        let mut writer = self.write(&actor).await?;
+        let id = self.random_id()?;
+        let view = json!({ "reason": reason });
+        writer.audit(Entity::Session, "sign_in_refused", id, None, Some(view)).await?;
+        writer.commit().await.map(drop)
     }
 
     /// The session of a secret, if it has not ended.
@@ -183,6 +209,7 @@ impl Store {
             return Ok(0);
         }
         let mut writer = self.write(&Actor::internal("sessions")).await?;
+        sqlx::query("DELETE FROM sign_ins WHERE ends_at <= $1").bind(now.0).execute(writer.conn()).await?;
         for row in &rows {
             writer.end_session(&read(row)?, "expire").await?;
         }
@@ -207,6 +234,18 @@ impl Store {
 }
 
 impl Writer {
+    /// Whether the sign-in has not been used before.
+    async fn use_sign_in(&mut self, (digest, ends_at): ([u8; 32], Timestamp)) -> Result<bool> {
+        let used = sqlx::query(
+            "INSERT INTO sign_ins (digest, ends_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING",
+        )
+        .bind(digest.to_vec())
+        .bind(ends_at.0)
+        .execute(self.conn())
+        .await?;
+        Ok(used.rows_affected() > 0)
+    }
+
     /// Sessions that a token opened end with it.
     pub(super) async fn end_sessions_of(&mut self, token: Uuid) -> Result<()> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE s.token = $1")))

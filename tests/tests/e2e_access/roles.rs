@@ -12,6 +12,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::visit::Visit;
+
 /// Besides reading, all that an approver may do.
 const DECISIONS: [(&str, &str); 6] = [
     ("PATCH", "/developers/{developer}"),
@@ -153,6 +155,40 @@ async fn given_an_approver_when_deciding_in_a_portal_then_that_is_done_and_nothi
     assert_eq!(refused.json()["detail"], "the role approver does not allow this");
     assert_eq!(admin.client().get(&developer).await?.json()["status"], "rejected");
     approver.delete(&registration).await?.expect(204)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn given_each_role_at_the_console_when_it_sends_a_form_then_only_what_it_may_is_done() -> Result<()> {
+    let admin = Admin::start(Database::Sqlite).await?;
+    let portal = Portal::new(admin.client());
+    let service = Uuid::new_v4();
+    portal.service(service, "orders", json!({})).await?;
+    let application = portal.application(&portal.developer(Status::Approved).await?).await?;
+    let connection = portal.connection(&application, service).await?;
+    let page = format!("/console/applications/{}", application.id);
+    let decide = |decision: &str| format!("{page}/connections/{}/{decision}", connection.id);
+    let status = async || -> Result<Value> {
+        Ok(admin.client().get(&connection.path()).await?.json()["status"].clone())
+    };
+
+    for (role, may_decide, may_change) in
+        [("viewer", false, false), ("approver", true, false), ("admin", true, true)]
+    {
+        let token = admin.run(&["token", "create", "--kind", "admin", "--role", role, "--name", role])?;
+        let mut visit = Visit::new(&admin.url());
+        visit.sign_in(token.trim()).await?;
+        let csrf = visit.csrf(&page).await?;
+        let before = status().await?;
+        let (decision, after) = if before == json!(0) { ("revoke", 3) } else { ("approve", 0) };
+        let decided = visit.post(&decide(decision), &[("csrf", &csrf)]).await?;
+        assert_eq!(decided.status, if may_decide { 303 } else { 403 }, "{role}");
+        assert_eq!(status().await?, if may_decide { json!(after) } else { before }, "{role}");
+        let changed = visit.post(&format!("{page}/delete"), &[("csrf", &csrf)]).await?;
+        assert_eq!(changed.status, if may_change { 303 } else { 403 }, "{role}");
+        let there = admin.client().get(&application.path()).await?.status;
+        assert_eq!(there, if may_change { 404 } else { 200 }, "{role}");
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Secrets that are kept are shown to admins alone: everything that can be read is read with each role.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use app_auth_tests::admin::{Admin, Database};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::roles::with_role;
+use crate::visit::Visit;
 
 /// Operations that show nothing of the store, or that only gateways may ask for.
 const NOT_READ: [&str; 5] =
@@ -137,7 +138,12 @@ impl World<'_> {
         let (own, any) = (application.path(), format!("/v2/applications/{}", application.id));
         self.read(&["/v2/portals", &portal, &format!("{portal}/developers/{developer}"), &own, &any]);
         self.read(&[&credentials, &registration, &format!("{registration}/granted-scopes")]);
-        self.read(&[&format!("{own}/registrations"), &version.path_in(DEFAULT_PORTAL), "/v2/dcr-jobs"]);
+        self.read(&[
+            &format!("{own}/traffic"),
+            &format!("{own}/registrations"),
+            &version.path_in(DEFAULT_PORTAL),
+            "/v2/dcr-jobs",
+        ]);
         self.read(&["/v2/api-products", &product, &versions, &version.path()]);
         Ok(())
     }
@@ -166,6 +172,13 @@ async fn given_secrets_of_every_kind_when_everything_is_read_then_only_an_admin_
             assert!(!shows(&seen.text()), "{path} shows a secret: {}", seen.text());
         }
     }
+    for role in ["viewer", "approver"] {
+        let pages = pages_of_console(&admin, role).await?;
+        assert!(pages.len() > 15, "{:?}", pages.keys());
+        for (address, page) in pages {
+            assert!(!shows(&page), "{address} shows a secret to the role {role}");
+        }
+    }
     // Else the other answers would prove nothing.
     assert_eq!(world.hashes.len(), 2);
     let expected = [
@@ -184,6 +197,28 @@ async fn given_secrets_of_every_kind_when_everything_is_read_then_only_an_admin_
     ];
     assert_eq!(shown, expected.map(str::to_owned).into());
     Ok(())
+}
+
+/// Every page of the console that links lead to, as a role sees it.
+async fn pages_of_console(admin: &Admin, role: &str) -> Result<BTreeMap<String, String>> {
+    let token =
+        admin.run(&["token", "create", "--kind", "admin", "--role", role, "--name", "at the console"])?;
+    let mut visit = Visit::new(&admin.url());
+    visit.sign_in(token.trim()).await?;
+    let (mut pages, mut open) = (BTreeMap::new(), vec!["/console/applications".to_owned()]);
+    while let Some(address) = open.pop() {
+        let answer = visit.get(&address).await?;
+        // What a role may not do has no page for it, either.
+        assert!(matches!(answer.status, 200 | 403), "{address}: {} {}", answer.status, answer.text());
+        let page = answer.text().replace("&#x2f;", "/").replace("&amp;", "&");
+        let links = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let links = links.map(|link| link.split('#').next().unwrap_or_default().to_owned());
+        let is_page = |link: &String| link.starts_with("/console/") && !link.starts_with("/console/assets");
+        open.extend(links.filter(is_page).filter(|link| !pages.contains_key(link)));
+        pages.insert(address, page);
+        assert!(pages.len() < 500, "there is no end to it: {:?}", pages.keys());
+    }
+    Ok(pages)
 }
 
 fn operation(path: &str) -> Option<String> {

@@ -16,6 +16,8 @@ pub enum CookieKind {
     Session,
     /// A secret of a browser that is not signed in, so that its forms can be told from those of other sites.
     Visit,
+    /// A sign-in at an identity provider that has begun, sealed.
+    Pending,
 }
 
 impl CookieKind {
@@ -26,6 +28,8 @@ impl CookieKind {
             (Self::Session, false) => "app_auth_session",
             (Self::Visit, true) => "__Host-app_auth_visit",
             (Self::Visit, false) => "app_auth_visit",
+            (Self::Pending, true) => "__Host-app_auth_pending",
+            (Self::Pending, false) => "app_auth_pending",
         }
     }
 }

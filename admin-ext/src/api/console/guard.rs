@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 
-use super::{PREFIX, csrf, plain, sign_in, visitor};
+use super::{PREFIX, csrf, openid, plain, sign_in, visitor};
 use crate::api::{App, auth, ops};
 
 /// Scripts, styles and fetches from here alone; no frames, no forms to elsewhere.
@@ -33,8 +33,10 @@ pub fn guarded(app: &App, pages: Router<App>, assets: Router<App>) -> Router<App
         .layer(from_fn(ops::to_the_end))
         .layer(from_fn_with_state(app.clone(), csrf::check))
         .layer(from_fn(visitor::required));
-    let sign_in =
-        sign_in::router().layer(from_fn(ops::to_the_end)).layer(from_fn_with_state(app.clone(), csrf::check));
+    let sign_in = sign_in::router()
+        .merge(openid::router())
+        .layer(from_fn(ops::to_the_end))
+        .layer(from_fn_with_state(app.clone(), csrf::check));
     pages
         .merge(sign_in)
         .layer(from_fn_with_state(app.clone(), visitor::find))

@@ -23,6 +23,7 @@ mod gateways;
 mod guard;
 mod link;
 mod next;
+mod openid;
 mod plain;
 mod render;
 mod requests;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::cookies::{self, CookieKind};
 use super::csrf::Csrf;
 use super::visitor::Visitor;
-use super::{PREFIX, next, plain};
+use super::{PREFIX, next, openid, plain};
 use crate::api::App;
 use crate::api::auth::TOKEN_MAX;
 use crate::api::ops::RequestId;
@@ -30,9 +30,9 @@ pub fn router_of_visitors() -> Router<App> {
 }
 
 #[derive(Deserialize, Default)]
-struct Where {
+pub(super) struct Where {
     #[serde(default)]
-    next: String,
+    pub next: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -54,10 +54,10 @@ async fn form(
         return Redirect::to(next).into_response();
     }
     if let Some(csrf) = request.extensions().get::<Csrf>() {
-        return page(StatusCode::OK, next, csrf, None);
+        return page(&app, StatusCode::OK, next, csrf, None);
     }
     let Ok(secret) = app.store.generate_secret() else { return unavailable() };
-    let response = page(StatusCode::OK, next, &Csrf::of(&secret), None);
+    let response = page(&app, StatusCode::OK, next, &Csrf::of(&secret), None);
     with_cookie(response, cookies::set(&app.settings.console, CookieKind::Visit, &secret))
 }
 
@@ -76,7 +76,7 @@ async fn sign_in(
         Ok(None) => {
             let error =
                 "This token opens nothing here. Check that it is an admin token and was copied whole.";
-            return page(StatusCode::UNAUTHORIZED, next, &csrf, Some(error));
+            return page(&app, StatusCode::UNAUTHORIZED, next, &csrf, Some(error));
         }
         Err(error) => {
             tracing::error!(%error, "a sign-in failed");
@@ -124,18 +124,20 @@ async fn sign_out(
     with_cookie(response, cookies::forget(&app.settings.console, CookieKind::Session))
 }
 
-fn page(status: StatusCode, next: &str, csrf: &Csrf, error: Option<&str>) -> Response {
+fn page(app: &App, status: StatusCode, next: &str, csrf: &Csrf, error: Option<&str>) -> Response {
     let csrf = csrf.expose();
-    plain::page("sign_in.html", status, context! { title => "Sign in", next, csrf, error })
+    let provider = app.idp.sign_in.as_ref().map(|provider| provider.host());
+    let openid = openid::address_for(next);
+    plain::page("sign_in.html", status, context! { next, csrf, error, provider, openid })
 }
 
-fn unavailable() -> Response {
+pub(super) fn unavailable() -> Response {
     let text = "The database does not answer. Try again in a moment.";
     let link = ("Back to the console", PREFIX);
     plain::notice(StatusCode::SERVICE_UNAVAILABLE, "Not available", text, link)
 }
 
-fn with_cookie(mut response: Response, cookie: Option<axum::http::HeaderValue>) -> Response {
+pub(super) fn with_cookie(mut response: Response, cookie: Option<axum::http::HeaderValue>) -> Response {
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

@@ -60,6 +60,15 @@ impl Algorithm {
         })
     }
 
+    /// What a message is hashed with before it is signed; of `EdDSA`, with the curve that is admitted here.
+    pub const fn hash(self) -> HashFunction {
+        match self {
+            Self::Rs256 | Self::Ps256 | Self::Es256 => HashFunction::Sha256,
+            Self::Rs384 | Self::Ps384 | Self::Es384 => HashFunction::Sha384,
+            Self::Rs512 | Self::Ps512 | Self::Es512 | Self::EdDsa | Self::Ed25519 => HashFunction::Sha512,
+        }
+    }
+
     /// Of what hosts verify ([`crate::host::NativeSignatures`]): the hash, and the form they want the signature in.
     pub const fn native(self) -> Option<(HashFunction, NativeForm)> {
         Some(match self {

@@ -84,6 +84,13 @@ impl Header {
         let typ = typ.to_ascii_lowercase();
         matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "at+jwt")
     }
+
+    /// By its type, which hardly any issuer gives.
+    pub fn may_be_an_id_token(&self) -> bool {
+        let Some(typ) = &self.typ else { return true };
+        let typ = typ.to_ascii_lowercase();
+        typ.strip_prefix("application/").unwrap_or(&typ) == "jwt"
+    }
 }
 
 fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Malformed> {

@@ -7,6 +7,7 @@
 mod algorithm;
 mod claims;
 mod compact;
+mod id_token;
 mod json;
 mod jwk;
 mod keys;
@@ -17,6 +18,7 @@ mod vectors;
 
 pub use claims::{CLAIMS_MAX, Claims, Malformed};
 pub use compact::is_jws;
+pub use id_token::IdToken;
 pub use keys::{KEYS_MAX, KeyFingerprint, KeySet};
 
 use crate::host::NativeSignatures;

@@ -332,7 +332,8 @@ fn a_slot_comes_back_as_it_was_written_and_any_changed_bit_of_it_is_seen() {
         changed[at] ^= 1 << (at % 8);
         assert!(Slot::decode(&changed).is_err(), "byte {at}");
     }
-    for wrong in [&value[..used], &value[1..], b"", &[0; slot::BYTES]] {
+    let zeros = vec![0; slot::BYTES];
+    for wrong in [&value[..used], &value[1..], b"", &zeros] {
         assert!(Slot::decode(wrong).is_err());
     }
     let keys: BTreeSet<_> = (0..slot::COUNT).map(SharedKey::traffic).collect();
@@ -377,7 +378,8 @@ mod chance {
     fn happens() -> impl Strategy<Value = Happens> {
         let worker = || 0..3_usize;
         prop_oneof![
-            6 => (worker(), 0..30_u128, 1..50_u64).prop_map(|(worker, application, times)| Happens::Requests { worker, application, times }),
+            6 => (worker(), 0..30_u128, 1..50_u64)
+                .prop_map(|(worker, application, times)| Happens::Requests { worker, application, times }),
             6 => (1..30_u16).prop_map(Happens::TimePasses),
             2 => (worker(), any::<bool>()).prop_map(|(worker, awake)| Happens::Sleep { worker, awake }),
             4 => (0..8_usize, any::<bool>(), any::<bool>())
@@ -401,7 +403,7 @@ mod chance {
             let mut reports: Vec<(usize, u32, Vec<u8>)> = Vec::new();
             let (mut counted, mut lost, mut born) = (BTreeMap::<Key, u64>::new(), 0_u64, 4_u128);
             // In the end everybody is awake, and every report arrives.
-            let ending = [true, true, true].iter().enumerate().map(|(worker, awake)| Happens::Sleep { worker, awake: *awake });
+            let ending = (0..3).map(|worker| Happens::Sleep { worker, awake: true });
             let rounds = (0..40).flat_map(|_| [
                 Happens::TimePasses(30),
                 Happens::Arrives { report: 0, answered: true, kept: false },

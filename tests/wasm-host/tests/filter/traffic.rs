@@ -133,7 +133,7 @@ fn given_a_full_zone_when_ever_more_applications_come_then_slots_do_not_grow_and
     let used = world.node.zone().used();
     for round in 0..3 {
         for number in 2..2_000 {
-            assert_eq!(world.send_to(number as usize % 2, &with_key(&format!("key-{number}"))).status(), 200);
+            assert_eq!(world.send_to(number % 2, &with_key(&format!("key-{number}"))).status(), 200);
             if number % 500 == 0 {
                 world.run(SECOND);
             }

@@ -185,6 +185,11 @@ impl Browser {
         Ok(self.find("body").await?.send_keys(keys).await?)
     }
 
+    /// Types where the focus is.
+    pub async fn focused_keys(&self, keys: &str) -> Result<()> {
+        Ok(self.client.active_element().await?.send_keys(keys).await?)
+    }
+
     /// The text of the page as a person sees it.
     pub async fn text(&self) -> Result<String> {
         Ok(self.client.find(Locator::Css("body")).await?.text().await?)

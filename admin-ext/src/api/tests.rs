@@ -325,6 +325,44 @@ async fn nodes_are_listed_with_their_lag_and_remembered() {
 }
 
 #[tokio::test]
+async fn a_revision_is_in_force_since_the_last_live_gateway_applied_it() {
+    let api = TestApi::start(ApiSettings::default()).await;
+    let (nodes, clock) = (&api.nodes, &api.test.clock);
+    let start = api.test.store.now();
+    let at = |millis| Some(start.plus_millis(millis));
+    let force = |revision| {
+        let force = nodes.in_force(Revision(revision));
+        (force.progress.applied, force.progress.live, force.since)
+    };
+    assert_eq!(force(1), (0, 0, None));
+    drop(nodes.follows("n1", "1", Revision(5)));
+    clock.advance(1_000);
+    drop(nodes.follows("n2", "1", Revision(3)));
+    assert_eq!(force(3), (2, 2, at(1_000)));
+    assert_eq!(force(4), (1, 2, None));
+    clock.advance(1_000);
+    drop(nodes.follows("n2", "1", Revision(9)));
+    assert_eq!(force(4), (2, 2, at(2_000)));
+    assert_eq!(force(3), (2, 2, at(1_000)), "an older change was in force before");
+    assert_eq!(force(9), (1, 2, None));
+
+    // One that is no longer heard of does not count, one that begins anew has what it says.
+    clock.advance(10_000);
+    drop(nodes.follows("n2", "1", Revision(9)));
+    clock.advance(6_000);
+    assert_eq!(force(9), (1, 1, at(2_000)));
+    drop(nodes.follows("n2", "1", Revision(0)));
+    assert_eq!(force(3), (0, 1, None));
+
+    // What was before this program began is not known.
+    drop(nodes.follows("n2", "1", Revision(9)));
+    nodes.save().await;
+    let again = Nodes::load(api.test.store.clone()).await.unwrap();
+    assert_eq!(again.in_force(Revision(9)).since, None);
+    assert_eq!(again.in_force(Revision(9)).progress.applied, 1);
+}
+
+#[tokio::test]
 async fn on_several_replicas_a_write_at_one_waits_for_a_gateway_at_another() {
     let api = TestApi::start(ApiSettings::default()).await;
     if api.test.is_sqlite() {

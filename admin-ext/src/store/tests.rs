@@ -7,6 +7,7 @@ mod following;
 mod issuers;
 mod keeping;
 mod mails;
+mod overview;
 mod products;
 mod sessions;
 mod traffic;

@@ -3,4 +3,9 @@
 
 mod applications;
 mod common;
+mod developers;
+mod gateways_audit;
+mod people;
+mod requests;
+mod strategies;
 mod without_scripts;

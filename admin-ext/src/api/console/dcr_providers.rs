@@ -69,6 +69,8 @@ struct Head {
 struct Job {
     what: &'static str,
     application: String,
+    /// It is there; a client may have been made for one that never came to be.
+    linked: bool,
     attempts: u32,
     error: Option<String>,
     next: When,
@@ -183,6 +185,7 @@ fn shown_job(frame: &Frame, job: DcrJob) -> Job {
     Job {
         what: task(job.kind),
         application: job.application.to_string(),
+        linked: job.kind != JobKind::Create,
         attempts: job.attempts,
         next: frame.when(job.next_at.max(job.claimed_until)),
         since: frame.when(job.created_at),

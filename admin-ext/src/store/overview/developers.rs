@@ -46,7 +46,7 @@ impl Store {
         }
         let sql = format!(
             "SELECT {}, (SELECT COUNT(*) FROM (SELECT 1 AS one FROM applications a WHERE a.developer = d.id \
-             LIMIT {COUNTED_MAX}) some) AS d_applications FROM (SELECT d.id FROM developers d WHERE {conditions} \
+             LIMIT {COUNTED_MAX}) counted) AS d_applications FROM (SELECT d.id FROM developers d WHERE {conditions} \
              ORDER BY d.created_at DESC, d.id DESC LIMIT $3) found JOIN developers d ON d.id = found.id \
              ORDER BY d.created_at DESC, d.id DESC",
             developers::COLUMNS,

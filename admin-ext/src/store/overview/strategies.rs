@@ -33,7 +33,7 @@ pub struct StrategyUse {
 
 fn counted(table: &str) -> String {
     format!(
-        "(SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} u WHERE u.strategy = t.id LIMIT {COUNTED_MAX}) some)"
+        "(SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} u WHERE u.strategy = t.id LIMIT {COUNTED_MAX}) counted)"
     )
 }
 

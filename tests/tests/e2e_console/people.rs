@@ -16,11 +16,17 @@ async fn given_each_role_when_a_page_is_opened_then_it_offers_what_the_role_may_
     let browser = &console.browser;
     let shop = console.cast("Ada Example", "Web shop", Status::Approved).await?;
     let page = format!("/console/applications/{}", shop.application.id);
-    for (role, decides, changes) in [("viewer", false, false), ("approver", true, false), ("admin", true, true)] {
+    for (role, decides, changes) in
+        [("viewer", false, false), ("approver", true, false), ("admin", true, true)]
+    {
         browser.press(".who", "Sign out").await?;
         browser.find("#token").await?;
-        let token = console.scene.admin.run(&["token", "create", "--kind", "admin", "--role", role, "--name", role])?;
-        let token = token.split_whitespace().find(|word| word.starts_with("aat_")).context("no token")?.to_owned();
+        let token = console
+            .scene
+            .admin
+            .run(&["token", "create", "--kind", "admin", "--role", role, "--name", role])?;
+        let token =
+            token.split_whitespace().find(|word| word.starts_with("aat_")).context("no token")?.to_owned();
         console.sign_in(&token).await?;
         console.goto(&page).await?;
         browser.sees("Web shop, as its users know it").await?;
@@ -54,7 +60,8 @@ async fn given_each_role_when_a_page_is_opened_then_it_offers_what_the_role_may_
 }
 
 #[tokio::test]
-async fn given_a_keyboard_alone_when_a_connection_is_revoked_then_the_focus_leads_there_and_is_seen() -> Result<()> {
+async fn given_a_keyboard_alone_when_a_connection_is_revoked_then_the_focus_leads_there_and_is_seen()
+-> Result<()> {
     let console = Console::open().await?;
     let browser = &console.browser;
     let shop = console.cast("Ada Example", "Web shop", Status::Approved).await?;

@@ -26,7 +26,8 @@ demo: build ## the story of one connection, step by step
 test: lint build core-on-node ## everything that must hold
 	$(setup) envoy postgres smtp idp browser
 	cargo build --locked -p app-auth-admin
-	cargo test --locked $(crates)
+	# Scenarios mostly wait for servers: more of them than cores go on at a time.
+	RUST_TEST_THREADS=$$((2 * $$(nproc))) cargo test --locked $(crates)
 	# The admin extension's own tests once more, on PostgreSQL.
 	cargo run --locked -p app-auth-tests --bin stack -- with-postgres cargo test --locked -p app-auth-admin --lib
 

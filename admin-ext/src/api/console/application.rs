@@ -1,7 +1,6 @@
 //! `/console/applications/{application}`: one application, what it has and what it may use.
 
 use app_auth_core::ids::ApplicationId;
-use axum::extract::{Path, Query};
 use axum::response::Response;
 use minijinja::context;
 use serde::Serialize;
@@ -10,10 +9,11 @@ use uuid::Uuid;
 use super::applications::DeveloperLine;
 use super::connections::{self, ConnectionLine};
 use super::credentials::{self, Credentials};
+use super::extract::{Path, Query};
 use super::failure::Failure;
 use super::flash::Flash;
 use super::force::Force;
-use super::frame::{Answer, Frame, failed, see};
+use super::frame::{Answer, Frame, failed, piece, see};
 use super::traffic;
 use super::when::When;
 use crate::model::{AccessRole, ApplicationDetail};
@@ -103,7 +103,7 @@ pub async fn page(frame: Frame, Path(id): Path<Uuid>, Query(arguments): Query<tr
 /// On how many gateways the application's state is applied now.
 pub async fn force(frame: Frame, Path(id): Path<Uuid>) -> Answer {
     let force = Force::of_application(&frame, ApplicationId(id)).await?;
-    frame.piece("force.html", context! { force => minijinja::Value::from(minijinja::value::Serde(force)) })
+    piece("force.html", context! { force => minijinja::Value::from(minijinja::value::Serde(force)) })
 }
 
 /// Asks whether to delete it, and says what that means.

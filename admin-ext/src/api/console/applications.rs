@@ -1,8 +1,8 @@
 //! `/console/applications`: all applications, found by a few characters.
 
-use axum::extract::Query;
 use serde::{Deserialize, Serialize};
 
+use super::extract::Query;
 use super::frame::{Answer, Frame};
 use super::link::Link;
 use super::when::When;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::{Path, Query};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::extract::{Path, Query};
 use super::facts;
 use super::failure::Failure;
 use super::frame::{Answer, Frame};

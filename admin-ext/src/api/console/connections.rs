@@ -1,13 +1,13 @@
 //! The connections of an application: which there are, and what a person decides about them.
 
 use app_auth_core::ids::{ApplicationId, ConnectionId};
-use axum::extract::{Form, Path};
 use axum::response::Response;
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::application::path;
+use super::extract::{Form, Path};
 use super::failure::Failure;
 use super::frame::{Answer, Frame, outcome};
 use super::when::When;

@@ -2,13 +2,13 @@
 //! answer to its creation and never again.
 
 use app_auth_core::ids::{ApplicationId, CredentialId};
-use axum::extract::{Form, Path};
 use axum::response::{IntoResponse as _, Response};
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::application::{named, path};
+use super::extract::{Form, Path};
 use super::failure::Failure;
 use super::force;
 use super::frame::{Answer, Frame, failed, outcome};
@@ -66,13 +66,13 @@ pub async fn of(frame: &Frame, detail: &ApplicationDetail) -> Result<Credentials
     let listed = frame.app.store.credentials_of(detail.application.id, &request).await?;
     Ok(Credentials {
         more: listed.total > listed.items.len() as u64,
-        keys: listed.items.into_iter().map(|credential| line(frame, credential)).collect(),
+        keys: listed.items.iter().map(|credential| line(frame, credential)).collect(),
         by_keys,
         renewable: detail.application.dcr.is_some(),
     })
 }
 
-fn line(frame: &Frame, credential: Credential) -> KeyLine {
+fn line(frame: &Frame, credential: &Credential) -> KeyLine {
     let now = frame.app.store.now();
     let kind = match credential.secret {
         CredentialSecret::OAuth2 { .. } => "OAuth 2.0 client",
@@ -80,9 +80,9 @@ fn line(frame: &Frame, credential: Credential) -> KeyLine {
     };
     KeyLine {
         id: credential.id.to_string(),
-        name: name(&credential),
+        name: name(credential),
         kind,
-        masked: masked(&credential),
+        masked: masked(credential),
         expired: credential.expires_at.is_some_and(|end| end <= now),
         expires: frame.when_if(credential.expires_at),
         created: frame.when(credential.created_at),

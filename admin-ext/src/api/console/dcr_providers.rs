@@ -1,10 +1,10 @@
 //! `/console/dcr-providers`: where clients of applications are registered; a list, a page of each, and whether it works.
 
-use axum::extract::{Path, Query};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::extract::{Path, Query};
 use super::failure::Failure;
 use super::frame::{Answer, Frame, failed};
 use super::link::{Link, Pages};

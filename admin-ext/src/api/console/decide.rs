@@ -107,12 +107,16 @@ async fn decide_item(
         Item::Connection(application, id) => {
             let before = match writer.connection(application, id).await {
                 Ok(before) => before,
-                Err(StoreError::NotFound(_)) => return decided.skip("A connection", "it was deleted"),
+                Err(StoreError::NotFound(_)) => {
+                    decided.skip("A connection", "it was deleted");
+                    return Ok(());
+                }
                 Err(error) => return Err(error.into()),
             };
             let name = format!("{} to {}", before.application.name, target(&before));
             if let Err(why) = check(decision, before.connection.status) {
-                return decided.skip(name, why);
+                decided.skip(name, why);
+                return Ok(());
             }
             let status = Some(decision.status());
             let patch = ConnectionPatch { status, reason, ..ConnectionPatch::default() };
@@ -122,12 +126,16 @@ async fn decide_item(
         Item::Developer(id) => {
             let before = match writer.developer(id).await {
                 Ok(before) => before,
-                Err(StoreError::NotFound(_)) => return decided.skip("A developer", "they were deleted"),
+                Err(StoreError::NotFound(_)) => {
+                    decided.skip("A developer", "they were deleted");
+                    return Ok(());
+                }
                 Err(error) => return Err(error.into()),
             };
             let name = before.full_name();
             if let Err(why) = check(decision, of_developer(before.status)) {
-                return decided.skip(name, why);
+                decided.skip(name, why);
+                return Ok(());
             }
             let status = DeveloperStatus::from_code(decision.status().code().into());
             let patch = DeveloperPatch { status, reason, ..DeveloperPatch::default() };
@@ -139,9 +147,8 @@ async fn decide_item(
 }
 
 impl Decided {
-    fn skip(&mut self, name: impl Into<String>, why: impl Into<String>) -> Result<(), Failure> {
+    fn skip(&mut self, name: impl Into<String>, why: impl Into<String>) {
         self.skipped.push((name.into(), why.into()));
-        Ok(())
     }
 
     /// The way to take it back, from a page.

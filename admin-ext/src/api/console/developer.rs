@@ -1,7 +1,6 @@
 //! `/console/developers/{developer}`: one developer, where they stand, and their applications.
 
 use app_auth_core::ids::DeveloperId;
-use axum::extract::{Form, Path};
 use axum::response::Response;
 use minijinja::context;
 use minijinja::value::{Serde, Value};
@@ -10,10 +9,11 @@ use uuid::Uuid;
 
 use super::connections::DecisionForm;
 use super::decide::{self, Item};
+use super::extract::{Form, Path};
 use super::failure::Failure;
 use super::flash::Flash;
 use super::force::{self, Force};
-use super::frame::{Answer, Frame, failed, outcome, see};
+use super::frame::{Answer, Frame, failed, outcome, piece, see};
 use super::when::When;
 use super::{applications, developers};
 use crate::kong;
@@ -110,7 +110,7 @@ async fn force_of(frame: &Frame, id: DeveloperId) -> Result<Force, Failure> {
 /// On how many gateways what holds for the developer's applications is applied now.
 pub async fn force(frame: Frame, Path(id): Path<Uuid>) -> Answer {
     let force = force_of(&frame, DeveloperId(id)).await?;
-    frame.piece("force.html", context! { force => Value::from(Serde(force)) })
+    piece("force.html", context! { force => Value::from(Serde(force)) })
 }
 
 /// Approves, rejects or revokes.

@@ -15,6 +15,9 @@ pub enum Failure {
     NotFound(&'static str),
     #[error("Your role does not allow this. Ask an administrator.")]
     Forbidden,
+    /// What was sent makes no sense.
+    #[error("{0}")]
+    Unreadable(&'static str),
     /// What was entered, or what others did meanwhile, stands against it.
     #[error("{0}")]
     Refused(String),
@@ -32,13 +35,14 @@ impl Failure {
 
     /// Whether there is no page to go back to.
     pub const fn ends(&self) -> bool {
-        matches!(self, Self::NotFound(_) | Self::Forbidden)
+        matches!(self, Self::NotFound(_) | Self::Forbidden | Self::Unreadable(_))
     }
 
     const fn status(&self) -> StatusCode {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Unreadable(_) => StatusCode::BAD_REQUEST,
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
@@ -49,7 +53,7 @@ impl Failure {
         match self {
             Self::NotFound(_) => "Not found",
             Self::Forbidden => "Not allowed",
-            Self::Refused(_) => "Not done",
+            Self::Refused(_) | Self::Unreadable(_) => "Not done",
             Self::Busy => "Busy",
             Self::Broken => "Something went wrong",
         }

@@ -117,11 +117,6 @@ impl Frame {
         }
         Ok(response)
     }
-
-    /// A piece of a page, for scripts.
-    pub fn piece(&self, template: &str, shown: impl Serialize) -> Answer {
-        Ok(render::page(template, Value::from(Serde(shown)))?)
-    }
 }
 
 /// To the page that shows what a form did.
@@ -146,4 +141,9 @@ pub fn outcome(path: &str, done: Result<impl Into<Flash>, Failure>) -> Response 
 pub fn failed(path: &str, failure: Failure) -> Response {
     // Who is not let in, or what is gone, has no page to come back to.
     if failure.ends() { failure.into_response() } else { see(path, Flash::bad(failure.to_string())) }
+}
+
+/// A piece of a page, for scripts.
+pub fn piece(template: &str, shown: impl Serialize) -> Answer {
+    Ok(render::page(template, Value::from(Serde(shown)))?)
 }

@@ -1,8 +1,8 @@
 //! `/console/gateways`: who follows the feed, and how far each has got.
 
-use axum::extract::Path;
 use serde::Serialize;
 
+use super::extract::Path;
 use super::failure::Failure;
 use super::frame::{Answer, Frame};
 use super::when::When;

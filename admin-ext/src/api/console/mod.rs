@@ -14,6 +14,7 @@ mod dcr_providers;
 mod decide;
 mod developer;
 mod developers;
+mod extract;
 mod facts;
 mod failure;
 mod flash;

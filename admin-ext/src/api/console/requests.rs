@@ -1,11 +1,13 @@
 //! `/console/requests`: what waits for a decision, the oldest first, to be decided one by one or many at once.
 
-use axum::extract::{Form, Path, Query};
+use std::fmt::Write as _;
+
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::applications::DeveloperLine;
 use super::decide::{self, Decided, ITEMS_MAX, Item};
+use super::extract::{Form, Path, Query};
 use super::failure::Failure;
 use super::flash::Flash;
 use super::force;
@@ -134,9 +136,8 @@ pub async fn decide(
     let back = link(filter(&form.show).0).text();
     let decided = async {
         frame.visitor.require(AccessRole::Approver)?;
-        let decision = match Decision::parse(&decision) {
-            Some(decision @ (Decision::Approve | Decision::Reject)) => decision,
-            _ => return Err(Failure::NotFound("There is no such decision.")),
+        let Some(decision @ (Decision::Approve | Decision::Reject)) = Decision::parse(&decision) else {
+            return Err(Failure::NotFound("There is no such decision."));
         };
         let items = items(form.only.map_or(form.items, |only| vec![only]))?;
         let (decided, revision) =
@@ -203,9 +204,10 @@ fn said(decided: &Decided, decision: Decision, force: &str) -> String {
         let named: Vec<_> =
             decided.skipped.iter().take(NAMED).map(|(name, why)| format!("{name} ({why})")).collect();
         let more = decided.skipped.len().saturating_sub(NAMED);
-        text.push_str(&format!(" Skipped: {}", named.join(", ")));
+        // Writing to a string cannot fail.
+        let _ = write!(text, " Skipped: {}", named.join(", "));
         if more > 0 {
-            text.push_str(&format!(" and {more} more"));
+            let _ = write!(text, " and {more} more");
         }
         text.push('.');
     }

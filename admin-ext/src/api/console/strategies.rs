@@ -1,13 +1,13 @@
 //! `/console/strategies`: how callers prove which application they are; a list, and a page of each.
 
 use app_auth_core::ids::StrategyId;
-use axum::extract::{Path, Query};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::application::Named;
 use super::applications::{self};
 use super::developers::counted;
+use super::extract::{Path, Query};
 use super::facts;
 use super::failure::Failure;
 use super::frame::{Answer, Frame};

@@ -1,14 +1,14 @@
 //! An application's traffic as a picture and as a table: requests over time, refusals by reason, and what each service saw.
 
-use axum::extract::{Path, Query};
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::application::named;
+use super::extract::{Path, Query};
 use super::failure::Failure;
-use super::frame::{Answer, Frame};
+use super::frame::{self, Answer, Frame};
 use super::when;
 use crate::model::ApplicationDetail;
 use crate::model::traffic::{Outcome, Period, Traffic};
@@ -154,7 +154,7 @@ pub async fn piece(frame: Frame, Path(id): Path<Uuid>, Query(arguments): Query<A
     let detail = named(&frame, id).await?;
     let traffic = of(&frame, &detail, &arguments.period).await?;
     let id = id.to_string();
-    frame.piece(
+    frame::piece(
         "traffic.html",
         context! { application => context! { id }, traffic => minijinja::Value::from(Serde(traffic)) },
     )

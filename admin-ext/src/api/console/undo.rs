@@ -1,11 +1,11 @@
 //! `/console/undo`: takes a decision back that was just made.
 
-use axum::extract::Form;
 use axum::response::Response;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::decide::told;
+use super::extract::Form;
 use super::failure::Failure;
 use super::frame::{Frame, outcome};
 use super::{force, next};

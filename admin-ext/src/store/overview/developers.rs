@@ -32,18 +32,15 @@ impl Store {
         let text = search.text.trim().to_lowercase();
         let (before, before_id) =
             page.offset.map_or((i64::MAX, vec![0xff; 17]), |at| (at.created_at.0, at.id.as_bytes().to_vec()));
-        let mut conditions = String::from("(d.created_at, d.id) < ($1, $2)");
+        let mut conditions = vec![String::from("(d.created_at, d.id) < ($1, $2)")];
         if let Some(status) = search.status {
-            conditions.push_str(&format!(" AND d.status = {}", status.code()));
+            conditions.push(format!("d.status = {}", status.code()));
         }
         if !text.is_empty() {
             let like = |value: Value| format!("{} LIKE $4 ESCAPE '\\'", value.text_sql(self.0.backend));
-            conditions.push_str(&format!(
-                " AND ({} OR {})",
-                like(Value::Column("d.email")),
-                like(developers::NAME)
-            ));
+            conditions.push(format!("({} OR {})", like(Value::Column("d.email")), like(developers::NAME)));
         }
+        let conditions = conditions.join(" AND ");
         let sql = format!(
             "SELECT {}, (SELECT COUNT(*) FROM (SELECT 1 AS one FROM applications a WHERE a.developer = d.id \
              LIMIT {COUNTED_MAX}) counted) AS d_applications FROM (SELECT d.id FROM developers d WHERE {conditions} \

@@ -57,7 +57,7 @@ impl Store {
         page: PageRequest,
     ) -> Result<(Vec<ApplicationLine>, Option<Offset>)> {
         let text = search.text.trim().to_lowercase();
-        let mut conditions = String::from("(a.created_at, a.id) < ($1, $2)");
+        let mut conditions = vec![String::from("(a.created_at, a.id) < ($1, $2)")];
         let (before, before_id) =
             page.offset.map_or((i64::MAX, vec![0xff; 17]), |at| (at.created_at.0, at.id.as_bytes().to_vec()));
         let mut by_credential = None;
@@ -67,8 +67,8 @@ impl Store {
             let email = Value::Column("d.email");
             let like = |value: &Value| format!("{} LIKE $4 ESCAPE '\\'", value.text_sql(self.0.backend));
             // Developers are looked through once, not once for each of their applications.
-            conditions.push_str(&format!(
-                " AND ({} OR {} OR a.id = $5 OR a.developer IN (SELECT d.id FROM developers d WHERE {} OR {}))",
+            conditions.push(format!(
+                "({} OR {} OR a.id = $5 OR a.developer IN (SELECT d.id FROM developers d WHERE {} OR {}))",
                 like(&name),
                 like(&client_id),
                 like(&email),
@@ -76,8 +76,8 @@ impl Store {
             ));
         }
         if let Some(status) = search.status {
-            conditions.push_str(&format!(
-                " AND EXISTS (SELECT 1 FROM connections c WHERE c.application = a.id AND c.status = {})",
+            conditions.push(format!(
+                "EXISTS (SELECT 1 FROM connections c WHERE c.application = a.id AND c.status = {})",
                 status.code()
             ));
         }
@@ -87,8 +87,9 @@ impl Store {
         ];
         let owners: Vec<_> = owners.into_iter().filter_map(|(column, id)| Some((column, id?))).collect();
         for ((column, _), n) in owners.iter().zip(if text.is_empty() { 4.. } else { 6.. }) {
-            conditions.push_str(&format!(" AND a.{column} = ${n}"));
+            conditions.push(format!("a.{column} = ${n}"));
         }
+        let conditions = conditions.join(" AND ");
         let sql = format!(
             "SELECT {}, {} FROM (SELECT a.id, a.created_at FROM applications a WHERE {conditions} \
              ORDER BY a.created_at DESC, a.id DESC LIMIT $3) found \

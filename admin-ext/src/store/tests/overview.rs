@@ -95,8 +95,8 @@ async fn developers_are_found_by_name_address_and_status_newest_first() {
     let search = ApplicationSearch { developer: Some(world.developer.id), ..ApplicationSearch::default() };
     let (found, _) = test.store.find_applications(&search, page(10, None)).await.unwrap();
     assert_eq!(found.len(), 1);
-    let text = ApplicationSearch { text: "nobody".into(), ..search };
-    assert_eq!(test.store.find_applications(&text, page(10, None)).await.unwrap().0.len(), 0);
+    let nobody = ApplicationSearch { text: "nobody".into(), ..search };
+    assert_eq!(test.store.find_applications(&nobody, page(10, None)).await.unwrap().0.len(), 0);
 }
 
 #[tokio::test]

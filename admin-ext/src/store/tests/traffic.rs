@@ -124,8 +124,10 @@ async fn given_ten_thousand_rows_when_they_are_told_at_once_then_all_are_counted
     let test = TestStore::open().await;
     let service = ServiceId(Uuid::from_u128(2));
     let outcome = |n: u128| Outcome::ALL[usize::try_from(n).unwrap() % Outcome::ALL.len()];
-    let rows: Vec<_> =
-        (0..10_000_u128).map(|n| (key(application(n / 2), service, outcome(n)), n as u64 + 1)).collect();
+    let rows: Vec<_> = (0..10_000_u128)
+        .zip(1..)
+        .map(|(n, count)| (key(application(n / 2), service, outcome(n)), count))
+        .collect();
     let taken = test.store.take_traffic(vec![batch(1, 1, &rows)]).await.unwrap();
     assert_eq!(taken.requests, 10_000 * 10_001 / 2);
     for n in [0, 1, 24, 25, 26, 2_500, 4_999] {

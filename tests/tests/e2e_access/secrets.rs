@@ -160,23 +160,24 @@ async fn given_secrets_of_every_kind_when_everything_is_read_then_only_an_admin_
     let read: BTreeSet<_> = world.paths.iter().filter_map(|path| operation(path)).collect();
     assert_eq!(read, known.map(|(_, path)| path).collect(), "every operation that reads is tried");
 
-    let shows = |text: &str| text.contains(MARK) || world.hashes.iter().any(|hash| text.contains(&**hash));
+    let is_secret =
+        |text: &str| text.contains(MARK) || world.hashes.iter().any(|hash| text.contains(&**hash));
     let (viewer, approver) = (with_role(&admin, "viewer")?, with_role(&admin, "approver")?);
     let mut shown = BTreeSet::new();
     for path in &world.paths {
         let own = admin.client().get(path).await?;
-        shown.extend(shows(&own.text()).then(|| operation(path)).flatten());
+        shown.extend(is_secret(&own.text()).then(|| operation(path)).flatten());
         for client in [&viewer, &approver] {
             let seen = client.get(path).await?;
             assert_eq!(seen.status, own.status, "{path}: {}", seen.text());
-            assert!(!shows(&seen.text()), "{path} shows a secret: {}", seen.text());
+            assert!(!is_secret(&seen.text()), "{path} shows a secret: {}", seen.text());
         }
     }
     for role in ["viewer", "approver"] {
         let pages = pages_of_console(&admin, role).await?;
         assert!(pages.len() > 15, "{:?}", pages.keys());
         for (address, page) in pages {
-            assert!(!shows(&page), "{address} shows a secret to the role {role}");
+            assert!(!is_secret(&page), "{address} shows a secret to the role {role}");
         }
     }
     // Else the other answers would prove nothing.

@@ -2,6 +2,8 @@
 
 use anyhow::{Result, ensure};
 use app_auth_tests::portal::Status;
+use serde_json::json;
+use uuid::Uuid;
 
 use crate::common::Console;
 
@@ -119,9 +121,18 @@ async fn given_requests_at_the_gateway_when_the_application_is_looked_at_then_it
         ensure!(browser.place().await?.contains(query));
         browser.sees("40 let through").await?;
     }
+    for (name, status) in [("orders", Status::Approved), ("payments", Status::Pending)] {
+        let service = Uuid::new_v4();
+        console.portal().service(service, name, json!({})).await?;
+        let connection = console.portal().connection(&shop.application, service).await?;
+        console.portal().set_connection(&connection, status).await?;
+    }
+    browser.reload().await?;
+    browser.sees("payments").await?;
     console.inspect("application").await?;
     console.cast("Grace Example", "Warehouse", Status::Pending).await?;
     console.cast("Katherine Example", "Partner portal", Status::Approved).await?;
+    console.cast("Dorothy Example", "Mobile app", Status::Rejected).await?;
     console.goto("/console/applications").await?;
     ensure!(
         browser.texts("td[data-label='Last used']").await?.iter().filter(|it| it.contains("never")).count()
@@ -193,7 +204,7 @@ async fn given_many_applications_when_they_are_looked_through_then_search_filter
     let portal = console.portal();
     let developer = portal.developer(Status::Approved).await?;
     for number in 0..53 {
-        let members = serde_json::json!({ "name": format!("Application {number:02}") });
+        let members = json!({ "name": format!("Application {number:02}") });
         portal.application_with(&developer, members).await?;
     }
     console.cast("Ada Example", "Web shop", Status::Approved).await?;

@@ -157,8 +157,14 @@ pub async fn list(frame: Frame, Query(arguments): Query<Arguments>) -> Answer {
 
 /// As a form's field of a date and a time has it, in UTC.
 fn time(text: &str) -> Option<Timestamp> {
-    let at = text.trim().parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?;
-    Some(Timestamp(at.timestamp().as_millisecond()))
+    let text = text.trim();
+    let at = if text.get(10..).is_some_and(|time| time.contains(['+', '-', 'Z', 'z'])) {
+        // It says itself where it is.
+        text.parse::<jiff::Timestamp>().ok()?
+    } else {
+        text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp()
+    };
+    Some(Timestamp(at.as_millisecond()))
 }
 
 pub async fn page(frame: Frame, Path(seq): Path<u64>) -> Answer {
@@ -293,7 +299,8 @@ mod tests {
     fn times_are_read_as_browsers_write_them() {
         assert_eq!(time("2027-01-15T08:00"), Some(Timestamp(1_800_000_000_000)));
         assert_eq!(time("2027-01-15T08:00:01"), Some(Timestamp(1_800_000_001_000)));
-        for nonsense in ["", "yesterday", "2027-13-15T08:00", "2027-01-15T08:00+25:00"] {
+        assert_eq!(time("2027-01-15T09:00:00+01:00"), Some(Timestamp(1_800_000_000_000)));
+        for nonsense in ["", "yesterday", "2027-13-15T08:00", "2027-01-15T08:00+26:00"] {
             assert_eq!(time(nonsense), None, "{nonsense}");
         }
     }

@@ -182,11 +182,12 @@ impl Chart {
         let most = traffic.points.iter().map(|point| point.requests.total()).max().unwrap_or(0);
         let top = round_up(most);
         let plot = HEIGHT - BELOW - ABOVE;
-        // Of all that is there something is seen.
-        let tall = |requests: u64| {
+        let scaled = |requests: u64| {
             let scaled = u128::from(requests) * u128::from(plot) / u128::from(top);
-            u64::try_from(scaled).unwrap_or(plot).max(u64::from(requests > 0))
+            u64::try_from(scaled).unwrap_or(plot)
         };
+        // Of all that is there something is seen.
+        let tall = |requests: u64| scaled(requests).max(u64::from(requests > 0));
         let count = (traffic.points.len() as u64).max(1);
         let slot = |n: usize| LEFT + (WIDTH - LEFT) * n as u64 / count;
         let bars = traffic.points.iter().enumerate().filter(|(_, point)| point.requests.total() > 0);
@@ -209,8 +210,7 @@ impl Chart {
                 ),
             }
         });
-        let lines =
-            [0, top / 2, top].map(|requests| Line { y: HEIGHT - BELOW - plot * requests / top, requests });
+        let lines = [0, top / 2, top].map(|requests| Line { y: HEIGHT - BELOW - scaled(requests), requests });
         let every = traffic.points.len().div_ceil(LABELS).max(1);
         let labels = traffic.points.iter().enumerate().step_by(every);
         let labels =

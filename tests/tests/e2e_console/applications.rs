@@ -136,7 +136,7 @@ async fn given_requests_at_the_gateway_when_the_application_is_looked_at_then_it
     console.goto("/console/applications").await?;
     ensure!(
         browser.texts("td[data-label='Last used']").await?.iter().filter(|it| it.contains("never")).count()
-            == 2
+            == 3
     );
     console.inspect("applications").await?;
     console.browser.close().await

@@ -30,7 +30,7 @@ async fn given_changes_when_the_audit_log_is_read_then_each_shows_what_differs()
     let browser = &console.browser;
     let shop = console.cast("Ada Example", "Web shop", Status::Approved).await?;
     console.goto("/console/audit").await?;
-    browser.sees("from the settings").await?;
+    browser.sees("admin token").await?;
     console.inspect("audit").await?;
     browser.choose("#action", "update").await?;
     browser.choose("#entity", "connection").await?;

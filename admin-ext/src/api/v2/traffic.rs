@@ -26,7 +26,7 @@ pub struct TrafficBody {
     points: Vec<PointBody>,
     by_outcome: Vec<OutcomeBody>,
     /// The hundred busiest.
-    by_service: Vec<ServiceBody>,
+    by_service: Vec<ServiceTrafficBody>,
     /// When a request of the application was last counted, whenever that was; null: never.
     last_used_at: Option<String>,
 }
@@ -50,7 +50,7 @@ pub struct OutcomeBody {
 
 /// The requests to one service.
 #[derive(Serialize, ToSchema)]
-pub struct ServiceBody {
+pub struct ServiceTrafficBody {
     service_id: Uuid,
     /// Null where there is no such service any more.
     name: Option<String>,
@@ -73,13 +73,13 @@ impl TrafficBody {
             refused: traffic.total.refused,
             points: points.collect(),
             by_outcome: outcomes(&traffic.by_outcome),
-            by_service: traffic.by_service.into_iter().map(ServiceBody::from).collect(),
+            by_service: traffic.by_service.into_iter().map(ServiceTrafficBody::from).collect(),
             last_used_at: last_used.map(reply::time),
         }
     }
 }
 
-impl From<ServiceTraffic> for ServiceBody {
+impl From<ServiceTraffic> for ServiceTrafficBody {
     fn from(of: ServiceTraffic) -> Self {
         let Requests { allowed, refused } = of.requests;
         let by_outcome = outcomes(&of.by_outcome);

@@ -83,7 +83,7 @@ async fn given_a_fresh_folder_when_run_then_the_printed_lines_work_and_a_second_
     let console = log.lines().next().and_then(|line| line.strip_prefix("console ")).map(str::trim);
     let console = console.context("the console's address is printed first")?;
     assert_eq!(console, format!("http://127.0.0.1:{}/console", stack.ports[1]));
-    let page = app_auth_tests::client::http().get(console).send().await?;
+    let page = app_auth_tests::client::http().get(format!("{console}/sign-in")).send().await?;
     assert_eq!(page.status(), 200);
     assert!(page.text().await?.contains("Admin token"), "one can sign in");
     drop(first);

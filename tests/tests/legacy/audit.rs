@@ -90,7 +90,7 @@ async fn given_many_changes_when_filtered_and_paged_then_each_that_meets_is_ther
             ("entity=token", 2),
             ("actor=start", 2),
             ("actor=nobody", 0),
-            ("actor=from+the+settings", 34),
+            ("actor=admin+token", 34),
             ("since=1970-01-01T00:00:00Z&entity=role", 34),
             ("until=1970-01-01T00:00:00Z", 0),
             ("since=4000000000", 0),

@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use fantoccini::elements::Element;
@@ -16,9 +15,6 @@ use tempfile::TempDir;
 
 use crate::process::Process;
 use crate::{binaries, ports, wait};
-
-/// How long something may take to appear.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A running browser with one page open. Dropping it ends it.
 #[derive(Debug)]
@@ -116,7 +112,7 @@ impl Browser {
 
     /// Waits for an element.
     pub async fn find(&self, selector: &str) -> Result<Element> {
-        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await;
+        let found = self.client.wait().at_most(wait::GENEROUS).for_element(Locator::Css(selector)).await;
         match found {
             Ok(element) => Ok(element),
             Err(error) => Err(anyhow!("{selector}: {error}\n{}", self.text().await.unwrap_or_default())),

@@ -78,11 +78,7 @@ pub async fn page(frame: Frame, Path(id): Path<Uuid>, Query(arguments): Query<tr
             redirect_uri: application.redirect_uri,
             custom_id: application.custom_id,
             developer_status: developer.status.word(),
-            developer: DeveloperLine {
-                id: developer.id.to_string(),
-                name: developer.full_name(),
-                email: developer.email.to_string(),
-            },
+            developer: DeveloperLine::of(&developer),
             strategy: strategy.map(|detail| Named {
                 id: detail.strategy.id.to_string(),
                 name: detail.strategy.display_name,

@@ -6,7 +6,7 @@ use super::extract::Query;
 use super::frame::{Answer, Frame};
 use super::link::Link;
 use super::when::When;
-use crate::model::{ConnectionStatus, PageRequest};
+use crate::model::{ConnectionStatus, Developer, PageRequest};
 use crate::store::{ApplicationLine, ApplicationSearch, SEARCH_MAX};
 
 /// Applications of one page.
@@ -39,6 +39,12 @@ pub struct DeveloperLine {
     pub id: String,
     pub name: String,
     pub email: String,
+}
+
+impl DeveloperLine {
+    pub fn of(developer: &Developer) -> Self {
+        Self { id: developer.id.to_string(), name: developer.full_name(), email: developer.email.to_string() }
+    }
 }
 
 #[derive(Serialize)]
@@ -82,11 +88,7 @@ pub fn shown(frame: &Frame, line: ApplicationLine) -> Line {
     Line {
         id: application.id.to_string(),
         name: application.name,
-        developer: DeveloperLine {
-            id: developer.id.to_string(),
-            name: developer.full_name(),
-            email: developer.email.to_string(),
-        },
+        developer: DeveloperLine::of(&developer),
         connections: connections
             .into_iter()
             .map(|(status, count)| Connections { status: status.word(), count })

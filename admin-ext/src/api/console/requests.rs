@@ -14,7 +14,7 @@ use super::force;
 use super::frame::{Answer, Frame, outcome};
 use super::link::{Link, Pages};
 use super::when::When;
-use crate::model::{AccessRole, Decision, Developer, DeveloperStatus, PageRequest};
+use crate::model::{AccessRole, Decision, DeveloperStatus, PageRequest};
 use crate::store::{Request, RequestFilter};
 
 /// Requests of one page.
@@ -104,7 +104,7 @@ fn line(frame: &Frame, request: Request) -> Line {
             held_back: detail.suspended,
             since: frame.when(detail.connection.created_at),
             developer_status: decide::of_developer(detail.developer.status).word(),
-            developer: developer_line(&detail.developer),
+            developer: DeveloperLine::of(&detail.developer),
         },
         Request::Developer(developer) => Line {
             item: Item::Developer(developer.id).to_string(),
@@ -112,17 +112,8 @@ fn line(frame: &Frame, request: Request) -> Line {
             held_back: false,
             since: frame.when(developer.created_at),
             developer_status: decide::of_developer(DeveloperStatus::Pending).word(),
-            developer: developer_line(&developer),
+            developer: DeveloperLine::of(&developer),
         },
-    }
-}
-
-/// A developer as lists show them.
-pub fn developer_line(developer: &Developer) -> DeveloperLine {
-    DeveloperLine {
-        id: developer.id.to_string(),
-        name: developer.full_name(),
-        email: developer.email.to_string(),
     }
 }
 
